@@ -1,0 +1,65 @@
+# KSC Ledger. `make help` lists what there is; every target may be run again.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+KSC_LEDGER_HOME ?= $(CURDIR)/data
+export KSC_LEDGER_HOME
+
+# The environment is made from the lock alone; a stamp remembers for which lock.
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+
+.PHONY: help demo test test-long test-ui test-compose bench lint format simulator lock clean system-deps
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/uv: requirements/bootstrap.lock
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 with venv is needed (Debian: apt install python3 python3-venv)." >&2; exit 1; fi
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+$(RUNTIME): requirements/runtime.lock pyproject.toml $(BIN)/uv
+	@tools/install.sh $(VENV) requirements/runtime.lock
+	@touch $@
+
+$(DEV): requirements/dev.lock $(RUNTIME)
+	@tools/install.sh $(VENV) requirements/dev.lock
+	@touch $@
+
+SCENARIO ?= scenarios/dong_thap scenarios/kon_tum
+demo: $(RUNTIME) ## the rehearsal on simulated servers and a real Airflow (ONCE=1, SCENARIO=…, PORT=…)
+	@$(BIN)/python -m ksc_ledger.rehearsal $(if $(ONCE),--once) --port $(or $(PORT),8080) $(SCENARIO)
+
+simulator: $(RUNTIME) ## the simulated KSC servers alone (SCENARIO=path PORT=13299)
+	@$(BIN)/python -m ksc_ledger.simulator $(SCENARIO) --port $(or $(PORT),13299) --run-dir $(KSC_LEDGER_HOME)/simulator
+
+test: $(DEV) ## the fast tests: no root, no Docker, no browser
+	@$(BIN)/python -m pytest -m "not long" -q
+
+test-long: $(DEV) ## random kills, long replays, the road through the scheduler
+	@$(BIN)/python -m pytest -m long -q
+
+lint: $(DEV) ## ruff, mypy, sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar -q sql
+
+format: $(DEV) ## let ruff and sqlfluff format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/sqlfluff fix --disable-progress-bar -q sql
+
+lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
+	@for set in bootstrap runtime dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/$$set.lock; done
+
+clean: ## remove the environment and the caches, never data
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

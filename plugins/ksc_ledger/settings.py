@@ -1,0 +1,173 @@
+"""Settings from the environment, and the places below ``KSC_LEDGER_HOME``.
+
+Every setting is documented in docs/settings.md; a secret may also be given as ``NAME_FILE``.
+Nothing else in the package reads ``os.environ``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ksc_ledger.errors import LedgerError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie (docs/places.md). Directories are made by whoever writes first."""
+
+    home: Path
+
+    @property
+    def airflow(self) -> Path:
+        return self.home / "airflow"
+
+    @property
+    def raw(self) -> Path:
+        return self.home / "landing" / "raw"
+
+    @property
+    def snapshot(self) -> Path:
+        return self.home / "landing" / "snapshot"
+
+    @property
+    def inbox(self) -> Path:
+        return self.home / "inbox"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.home / "quarantine"
+
+    @property
+    def warehouse_file(self) -> Path:
+        return self.home / "warehouse" / "ledger.duckdb"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def state_database(self) -> Path:
+        return self.state / "state.sqlite"
+
+    @property
+    def registry_versions(self) -> Path:
+        return self.state / "registry"
+
+    @property
+    def marts(self) -> Path:
+        return self.home / "marts"
+
+    @property
+    def marts_file(self) -> Path:
+        return self.marts / "ksc_ledger.duckdb"
+
+    @property
+    def named_marts_file(self) -> Path:
+        return self.marts / "restricted" / "ksc_ledger_named.duckdb"
+
+    @property
+    def mail(self) -> Path:
+        return self.home / "mail"
+
+    @property
+    def data_docs(self) -> Path:
+        return self.home / "data_docs"
+
+    @property
+    def rehearsal_mark(self) -> Path:
+        return self.home / ".rehearsal"
+
+    @property
+    def clock_file(self) -> Path:
+        return self.state / "clock.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    home: Path
+    registry: Path
+    state_url: str
+    sql: Path
+    expectations: Path
+    connect_timeout_seconds: float
+    read_timeout_seconds: float
+    call_timeout_seconds: float
+    server_budget_seconds: float
+    max_body_bytes: int
+    chunk_size: int
+    warehouse_memory: str
+    warehouse_threads: int
+    published_versions_kept: int
+
+    @property
+    def places(self) -> Places:
+        return Places(self.home)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raise LedgerError naming the setting that is wrong."""
+    env = os.environ if environ is None else environ
+    home = Path(_text(env, "KSC_LEDGER_HOME", str(REPOSITORY / "data"))).expanduser().resolve()
+    places = Places(home)
+    return Settings(
+        home=home,
+        registry=Path(_text(env, "KSC_LEDGER_REGISTRY", str(REPOSITORY / "registry")))
+        .expanduser()
+        .resolve(),
+        state_url=_text(env, "KSC_LEDGER_STATE_URL", f"sqlite:///{places.state_database}"),
+        sql=Path(_text(env, "KSC_LEDGER_SQL", str(REPOSITORY / "sql"))),
+        expectations=Path(_text(env, "KSC_LEDGER_EXPECTATIONS", str(REPOSITORY / "expectations"))),
+        connect_timeout_seconds=_number(env, "KSC_LEDGER_CONNECT_TIMEOUT_SECONDS", 5, low=0.1),
+        read_timeout_seconds=_number(env, "KSC_LEDGER_READ_TIMEOUT_SECONDS", 30, low=0.1),
+        call_timeout_seconds=_number(env, "KSC_LEDGER_CALL_TIMEOUT_SECONDS", 120, low=0.1),
+        server_budget_seconds=_number(env, "KSC_LEDGER_SERVER_BUDGET_SECONDS", 600, low=1),
+        max_body_bytes=int(_number(env, "KSC_LEDGER_MAX_BODY_BYTES", 64 * 1024 * 1024, low=1024)),
+        chunk_size=int(_number(env, "KSC_LEDGER_CHUNK_SIZE", 1000, low=25, high=10_000)),
+        warehouse_memory=_text(env, "KSC_LEDGER_WAREHOUSE_MEMORY", "2GB"),
+        warehouse_threads=int(_number(env, "KSC_LEDGER_WAREHOUSE_THREADS", 2, low=1)),
+        published_versions_kept=int(
+            _number(env, "KSC_LEDGER_PUBLISHED_VERSIONS_KEPT", 3, low=2, high=100)
+        ),
+    )
+
+
+def _text(env: Mapping[str, str], name: str, default: str) -> str:
+    """``NAME``, else the content of the file that ``NAME_FILE`` names, else the default."""
+    value = env.get(name, "")
+    if value:
+        return value
+    file = env.get(f"{name}_FILE", "")
+    if not file:
+        return default
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except OSError as error:
+        raise LedgerError(
+            "setting_file_unreadable",
+            f"Không đọc được tệp {file} nêu trong {name}_FILE ({error.strerror}).",
+            f"Sửa đường dẫn trong {name}_FILE hoặc cấp quyền đọc cho tài khoản chạy hệ thống.",
+        ) from error
+
+
+def _number(
+    env: Mapping[str, str], name: str, default: float, *, low: float, high: float = 1e12
+) -> float:
+    text = _text(env, name, "")
+    if not text:
+        return float(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise LedgerError(
+            "setting_not_a_number",
+            f"Giá trị {text!r} của {name} không phải là số trong khoảng {low:g} đến {high:g}.",
+            f"Sửa {name}, hoặc bỏ trống để dùng mặc định {default:g}.",
+        )
+    return value

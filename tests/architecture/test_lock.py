@@ -1,0 +1,42 @@
+"""The locks serve every supported Python, name no host, and carry hashes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
+LOCKS = sorted(REQUIREMENTS.glob("*.lock"))
+
+
+def pins(lock: Path) -> dict[str, set[str]]:
+    """Name → versions (a name may have one version for each Python)."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", lock.read_text("utf-8"), re.M):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def test_there_are_three_locks() -> None:
+    assert [lock.stem for lock in LOCKS] == ["bootstrap", "dev", "runtime"]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_names_no_host(lock: Path) -> None:
+    text = lock.read_text("utf-8")
+    assert not re.search(r"https?:|index-url|find-links|file:", text)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_every_pin_has_a_hash(lock: Path) -> None:
+    blocks = re.split(r"^(?=[a-z0-9])", lock.read_text("utf-8"), flags=re.M)
+    pinned = [block for block in blocks if "==" in block.split("\n", 1)[0]]
+    assert pinned
+    assert all("--hash=sha256:" in block for block in pinned)
+
+
+def test_the_tests_run_on_what_the_product_runs_on() -> None:
+    runtime, dev = pins(REQUIREMENTS / "runtime.lock"), pins(REQUIREMENTS / "dev.lock")
+    assert {name: dev.get(name) for name in runtime} == runtime
