@@ -1,0 +1,53 @@
+"""
+### Dựng kho số liệu
+
+Chạy khi có dữ liệu mới (tài sản `landed`, `state_changed`, `reports_accepted`, `registry_changed`):
+đưa các lần tải vào lịch sử, dựng các bảng số liệu, đối chiếu tổng, rồi xuất bản nguyên vẹn sau một
+liên kết. Người đọc không bao giờ thấy bảng dở dang; nếu kiểm tra không đạt, bản trước vẫn còn đó.
+
+**Đọc** `landing/snapshot/`, danh mục · **Ghi** `warehouse/ledger.duckdb`, `marts/`
+
+Sổ tay xử lý: docs/runbooks/build_marts.md
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from ksc_ledger.orchestration import building
+from ksc_ledger.orchestration.assets import (
+    LANDED,
+    REGISTRY_CHANGED,
+    REPORTS_ACCEPTED,
+    STATE_CHANGED,
+)
+from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
+
+
+@dag(
+    schedule=(LANDED | STATE_CHANGED | REPORTS_ACCEPTED | REGISTRY_CHANGED),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(minutes=50),
+    default_args=DEFAULT_ARGS,
+    doc_md=__doc__,
+    dag_display_name="Dựng kho số liệu",
+    tags=[Tag.MARTS],
+)
+def build_marts() -> None:
+    @task(pool=Pool.WAREHOUSE_WRITER)
+    def build() -> dict[str, Any]:
+        return building.build_history_and_marts()
+
+    @task(pool=Pool.WAREHOUSE_WRITER)
+    def publish(built: dict[str, Any]) -> str:
+        return building.check_and_publish(built)
+
+    publish(build())
+
+
+build_marts()

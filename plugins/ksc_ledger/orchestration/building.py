@@ -1,0 +1,67 @@
+"""What the tasks of ``build_marts`` do."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import get_current_context
+
+from ksc_ledger import __version__
+from ksc_ledger import settings as settings_module
+from ksc_ledger.clock import clock_of
+from ksc_ledger.orchestration.instants import as_of_at, aware, newest_as_of_at
+from ksc_ledger.orchestration.process import die_with_parent
+
+log = logging.getLogger(__name__)
+
+
+def instant_of_build() -> datetime:
+    """The newest instant among the events that woke this run, else its conf, else now.
+
+    All landed loads that are not yet in the history are applied in the order they were observed,
+    so several events waiting together lose nothing.
+    """
+    context = get_current_context()
+    extras = [
+        dict(event.extra or {})
+        for events in (context.get("triggering_asset_events") or {}).values()
+        for event in events
+    ]
+    newest = newest_as_of_at(extras)
+    if newest is not None:
+        return newest
+    return as_of_at(context["dag_run"].conf, clock_of(settings_module.load().places))
+
+
+def build_history_and_marts() -> dict[str, Any]:
+    """Apply what was landed to the history and build the marts inside the warehouse."""
+    from ksc_ledger.registry import in_force
+    from ksc_ledger.warehouse import build
+
+    die_with_parent()
+    settings = settings_module.load()
+    at = instant_of_build()
+    current = in_force(settings)
+    for mistake in current.mistakes:
+        log.error("Danh mục có lỗi, đang dùng bản tốt gần nhất: %s", mistake)
+    report = build(settings, current.registry, as_of_at=at, code_version=__version__)
+    log.info("%s", report)
+    return {"as_of_at": at.isoformat(), "registry_sha256": current.registry.sha256}
+
+
+def check_and_publish(built: dict[str, Any]) -> str:
+    """Check the built marts and publish them whole; returns the version's id."""
+    from ksc_ledger.warehouse import publish
+
+    die_with_parent()
+    settings = settings_module.load()
+    version = publish(
+        settings,
+        as_of_at=aware(built["as_of_at"]),
+        code_version=__version__,
+        registry_sha256=built["registry_sha256"],
+    )
+    log.info("Đã xuất bản %s", version)
+    return str(version)
