@@ -1,0 +1,115 @@
+"""The few questions the driver asks Airflow's public REST API."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from ksc_ledger.errors import LedgerError
+
+# A proxy named in the environment has no business with a server on this machine.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass
+class AirflowApi:
+    """A session with one Airflow on this machine."""
+
+    url: str
+    user: str
+    password: str
+    token: str = ""
+    token_until: float = 0.0
+
+    def health(self) -> dict[str, Any]:
+        return self._ask("GET", "/api/v2/monitor/health", authorised=False)
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._ask("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._ask("POST", path, body)
+
+    def put_pool(self, name: str, slots: int, description: str) -> None:
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        self._create_or_change("/api/v2/pools", name, body)
+
+    def put_connection(self, connection_id: str, body: Mapping[str, Any]) -> None:
+        self._create_or_change(
+            "/api/v2/connections", connection_id, {"connection_id": connection_id, **body}
+        )
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any], note: str) -> str:
+        """Start a run and return its id."""
+        body = {"logical_date": None, "conf": dict(conf), "note": note}
+        return str(self.post(f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return str(self.get(f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"])
+
+    def note(self, dag_id: str, run_id: str, note: str) -> None:
+        """Write a note on a run, shown in the UI."""
+        self._ask(
+            "PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", {"note": note}
+        )
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The newest runs of a DAG, newest first."""
+        found = self.get(f"/api/v2/dags/{dag_id}/dagRuns?order_by=-run_after&limit=100")
+        return list(found["dag_runs"])
+
+    def _create_or_change(self, path: str, key: str, body: Mapping[str, Any]) -> None:
+        try:
+            self._ask("POST", path, body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            self._ask("PATCH", f"{path}/{quote(key, safe='')}", body)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        authorised: bool = True,
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        if authorised:
+            headers["Authorization"] = f"Bearer {self._token()}"
+        request = urllib.request.Request(  # noqa: S310 (the address is our own)
+            self.url + path,
+            method=method,
+            headers=headers,
+            data=json.dumps(body).encode() if body is not None else None,
+        )
+        try:
+            with _opener.open(request, timeout=30) as answer:
+                return dict(json.loads(answer.read() or b"{}"))
+        except urllib.error.HTTPError as error:
+            raise ApiError(
+                method, path, error.code, error.read().decode("utf-8", "replace")
+            ) from error
+
+    def _token(self) -> str:
+        if time.monotonic() > self.token_until:
+            body = {"username": self.user, "password": self.password}
+            self.token = self._ask("POST", "/auth/token", body, authorised=False)["access_token"]
+            self.token_until = time.monotonic() + 600
+        return self.token
+
+
+class ApiError(LedgerError):
+    def __init__(self, method: str, path: str, status: int, body: str) -> None:
+        super().__init__(
+            "airflow_api_refused",
+            f"Airflow trả lời {status} cho {method} {path}: {body[:500]}",
+            "Xem nhật ký của api-server trong airflow/component-logs/.",
+        )
+        self.status = status

@@ -1,0 +1,115 @@
+"""The data folder of a rehearsal: marked, locked, begun afresh, with secrets of its own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ksc_ledger.errors import LedgerError
+from ksc_ledger.settings import Places
+
+# What a new rehearsal begins without. The published marts stay until the first new version takes
+# their place, so that a reader never finds the door closed.
+BEGUN_AFRESH = (
+    "airflow",
+    "landing",
+    "warehouse",
+    "state",
+    "quarantine",
+    "inbox",
+    "mail",
+    "letters",
+    "simulator",
+    "registry",
+    "run",
+)
+
+# Airflow's simple auth manager knows these four roles; who may see which unit comes with the page.
+USERS = {"quantri": "admin", "vanhanh": "op", "canbo": "user", "kiemtra": "viewer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Generated at each start, readable by the owner only, never printed but for the passwords."""
+
+    passwords: dict[str, str]
+    fernet_key: str
+    jwt_secret: str
+    api_secret: str
+
+
+@contextlib.contextmanager
+def opened(home: Path) -> Iterator[Places]:
+    """Take the folder for one rehearsal and empty it of the last one.
+
+    Raises:
+        LedgerError: the folder holds something that is no rehearsal, or another one is running.
+    """
+    places = Places(home)
+    if home.exists() and any(home.iterdir()) and not places.rehearsal_mark.exists():
+        raise LedgerError(
+            "home_is_not_a_rehearsal",
+            f"Thư mục {home} đã có dữ liệu và không mang dấu diễn tập (.rehearsal).",
+            "Đặt KSC_LEDGER_HOME sang một thư mục trống; dữ liệu thật không bao giờ bị diễn tập ghi đè.",
+        )
+    home.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with places.rehearsal_mark.open("a+") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LedgerError(
+                "rehearsal_is_running",
+                f"Một buổi diễn tập khác đang chạy trên {home}.",
+                "Dừng nó (Ctrl-C ở cửa sổ kia), hoặc đặt KSC_LEDGER_HOME sang thư mục khác.",
+            ) from error
+        for name in BEGUN_AFRESH:
+            shutil.rmtree(home / name, ignore_errors=True)
+        yield places
+
+
+def make_secrets(places: Places) -> Secrets:
+    """Generate passwords and keys; the passwords also go to a 0600 file for whoever runs the demo."""
+    made = Secrets(
+        passwords={user: secrets.token_urlsafe(12) for user in USERS},
+        fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        jwt_secret=secrets.token_hex(48),
+        api_secret=secrets.token_hex(32),
+    )
+    places.airflow.mkdir(parents=True, exist_ok=True)
+    write_private(passwords_file(places), json.dumps(made.passwords, indent=1))
+    return made
+
+
+def passwords_file(places: Places) -> Path:
+    return places.airflow / "passwords.json"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else can read, from its first byte on."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def gather_registry(scenarios: list[Path], target: Path) -> Path:
+    """Put the registries of all scenarios side by side, one folder an estate."""
+    target.mkdir(parents=True, exist_ok=True)
+    for scenario in scenarios:
+        for estate in sorted((scenario / "registry").iterdir()):
+            if estate.is_dir():
+                if (target / estate.name).exists():
+                    raise LedgerError(
+                        "estate_in_two_scenarios",
+                        f"Hai kịch bản cùng mô tả {estate.name}: {scenario} và một kịch bản trước đó.",
+                        "Mỗi địa bàn chỉ nằm trong một kịch bản; đổi tên thư mục registry/<estate_code>.",
+                    )
+                shutil.copytree(estate, target / estate.name)
+    return target

@@ -1,0 +1,217 @@
+"""The end of a rehearsal: each figure beside the letter's, and where everything lies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ksc_ledger.clock import VIETNAM
+from ksc_ledger.rehearsal.home import USERS
+from ksc_ledger.rehearsal.timeline import Figure
+from ksc_ledger.rules.numbers import count, percent
+from ksc_ledger.settings import Places, Settings
+from ksc_ledger.warehouse.reader import query
+
+COLUMNS = {
+    "allocated_count": "Được phân bổ",
+    "installed_count": "Đã cài đặt",
+    "correctly_named_count": "Đặt đúng tên",
+    "installed_ratio": "Tỷ lệ cài đặt",
+    "correctly_named_ratio": "Đúng tên/đã cài",
+    "gap_count": "Còn thiếu",
+    "over_count": "Vượt",
+    "net_gap_count": "Thiếu ròng",
+    "agent_only_count": "Chỉ có tác tử",
+    "duplicate_count": "Bản ghi trùng",
+    "children_with_seats": "Số đơn vị có bản quyền",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One figure: what the letter says and what the marts say, both as an official reads them."""
+
+    as_of_date: str
+    unit_code: str
+    unit_name: str
+    column: str
+    expected: str
+    found: str
+    holds: bool
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    checks: tuple[Check, ...]
+    published: dict[str, Any]
+    servers: tuple[dict[str, Any], ...]
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.checks) and all(check.holds for check in self.checks)
+
+
+def report(settings: Settings, figures: list[Figure]) -> Report:
+    """Compare every expected figure with the published marts."""
+    file = settings.places.marts_file
+    checks: list[Check] = []
+    for figure in figures:
+        checks.extend(_checks(file, figure))
+    (published,) = query(file, "select * from marts._published")
+    servers = query(
+        file,
+        """
+        select
+            server_code,
+            arg_max(status, observed_at) as last_status,
+            max(observed_at) filter (where status = 'complete') as last_complete_at,
+            arg_max(fault_text, observed_at) as fault_text
+        from marts.fct_source_load
+        group by server_code
+        order by server_code
+        """,
+    )
+    return Report(tuple(checks), published, tuple(servers))
+
+
+def show(
+    made: Report,
+    console: Console,
+    places: Places,
+    url: str,
+    passwords: dict[str, str],
+    failed: list[str],
+) -> None:
+    """Print the summary and keep it as a file."""
+    paper = StringIO()
+    for target in (console, Console(file=paper, width=140)):
+        _print(made, target, places, url, passwords if target is console else {}, failed)
+    (places.home / "summary.txt").write_text(paper.getvalue(), "utf-8")
+    as_json = {
+        "holds": made.holds,
+        "failed_runs": failed,
+        "checks": [asdict(c) for c in made.checks],
+    }
+    (places.home / "summary.json").write_text(
+        json.dumps(as_json, ensure_ascii=False, indent=1), "utf-8"
+    )
+
+
+def _checks(file: Path, figure: Figure) -> list[Check]:
+    day = date.fromisoformat(figure.as_of_date)
+    rows = query(
+        file,
+        """
+        select c.*, u.unit_name
+        from marts.fct_unit_coverage_daily as c
+        left join marts.dim_unit as u
+            on u.unit_code = c.unit_code
+            and u.valid_from_date <= c.snapshot_date
+            and coalesce(u.valid_to_date, date '9999-12-31') >= c.snapshot_date
+        where c.unit_code = ? and c.snapshot_date = ?
+        """,
+        [figure.unit_code, day],
+    )
+    row: dict[str, Any] = rows[0] if rows else {}
+    wanted: dict[str, tuple[str, str]] = {
+        name: (count(value), "" if row.get(name) is None else count(row[name]))
+        for name, value in figure.columns.items()
+    }
+    for name, text in figure.shown.items():
+        ratio = row.get(name)
+        wanted[name] = (text, "" if ratio is None else percent(ratio))
+    if figure.children_with_seats is not None:
+        found = query(
+            file,
+            """
+            select count(*) as n
+            from marts.fct_unit_coverage_daily as c
+            inner join marts.dim_unit as u
+                on u.unit_code = c.unit_code
+                and u.valid_from_date <= c.snapshot_date
+                and coalesce(u.valid_to_date, date '9999-12-31') >= c.snapshot_date
+            where u.parent_unit_code = ? and c.snapshot_date = ? and c.allocated_count > 0
+            """,
+            [figure.unit_code, day],
+        )
+        wanted["children_with_seats"] = (count(figure.children_with_seats), count(found[0]["n"]))
+    return [
+        Check(
+            as_of_date=figure.as_of_date,
+            unit_code=figure.unit_code,
+            unit_name=str(row.get("unit_name") or figure.unit_code),
+            column=name,
+            expected=expected,
+            found=found_text,
+            holds=expected.replace(" ", "") == found_text.replace(" ", ""),
+            letter=figure.letter,
+        )
+        for name, (expected, found_text) in wanted.items()
+    ]
+
+
+def _print(
+    made: Report,
+    console: Console,
+    places: Places,
+    url: str,
+    passwords: dict[str, str],
+    failed: list[str],
+) -> None:
+    table = Table(title="Số liệu của kho, đặt cạnh số liệu của công văn", title_justify="left")
+    for heading in ("Ngày", "Đơn vị", "Chỉ tiêu", "Công văn", "Kho số liệu", "", "Nguồn"):
+        table.add_column(
+            heading, justify="right" if heading in {"Công văn", "Kho số liệu"} else "left"
+        )
+    shown = [check for check in made.checks if check.letter or not check.holds]
+    for check in shown:
+        table.add_row(
+            f"{date.fromisoformat(check.as_of_date):%d/%m/%Y}",
+            check.unit_name,
+            COLUMNS.get(check.column, check.column),
+            check.expected,
+            check.found or "không có",
+            "[green]đúng[/]" if check.holds else "[red]SAI[/]",
+            check.letter,
+        )
+    console.print(table)
+    others = len(made.checks) - len(shown)
+    if others:
+        console.print(f"Ngoài ra {others} số liệu theo từng đơn vị đều khớp kịch bản.")
+
+    servers = Table(title="Máy chủ", title_justify="left")
+    for heading in ("Máy chủ", "Lần đọc đủ gần nhất", "Lần hỏi gần nhất", "Ghi chú"):
+        servers.add_column(heading)
+    for server in made.servers:
+        last = server["last_complete_at"]
+        servers.add_row(
+            server["server_code"],
+            f"{last.astimezone(VIETNAM):%d/%m/%Y %H:%M}" if last else "chưa có",
+            str(server["last_status"]),
+            str(server["fault_text"] or ""),
+        )
+    console.print(servers)
+
+    lines = [
+        f"Bảng số liệu (che tên máy):   {places.marts_file}",
+        f"Bảng số liệu (có tên máy):    {places.named_marts_file}",
+        f"Parquet:                      {places.marts / 'parquet'}",
+        f"Phiên bản:                    {made.published['version_id']}",
+        f"Giao diện Airflow:            {url}",
+    ]
+    lines += [
+        f"  đăng nhập {user} ({USERS[user]}): {password}" for user, password in passwords.items()
+    ]
+    console.print("\n".join(lines), highlight=False)
+    for run in failed:
+        console.print(f"[red]Lượt chạy thất bại:[/] {run}")
+    verdict = "MỌI SỐ LIỆU ĐỀU KHỚP" if made.holds and not failed else "CÓ SỐ LIỆU KHÔNG KHỚP"
+    console.print(f"[bold]{verdict}[/]")
