@@ -1,0 +1,108 @@
+"""The rows of the officers' files, typed, each knowing where it stands; not yet a registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from ksc_ledger.registry.files import ESTATE_FILE
+from ksc_ledger.registry.mistakes import Mistake
+from ksc_ledger.registry.model import (
+    AllocationEntry,
+    CalendarOverride,
+    Dated,
+    Estate,
+    NamingRule,
+    Record,
+    Registry,
+    Server,
+    ServerGroup,
+    Unit,
+    UnitAlias,
+)
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Generic[R]):
+    """A record and where it stands, so that a later check can point at it."""
+
+    record: R
+    file: str
+    row: int
+
+
+@dataclass(slots=True)
+class Sheet(Generic[R]):
+    """All lines of one kind of file, over all estates.
+
+    ``broken`` holds the codes named in rows that were refused, by column: a reference to one of
+    them is not told as a second mistake. ``is_whole`` is False when a file could not be read.
+    """
+
+    name: str
+    model: type[R]
+    lines: list[Line[R]] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    is_whole: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All of them must be in the header, in any order; the estate is the folder's name."""
+        names = (name for name in self.model.model_fields if name != "estate_code")
+        return tuple(sorted(names, key=lambda name: name in Dated.model_fields))
+
+    @property
+    def records(self) -> tuple[R, ...]:
+        return tuple(line.record for line in self.lines)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read, before it is known to be right. ``mistakes`` are those of single rows."""
+
+    sha256: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+    estates: Sheet[Estate] = field(default_factory=lambda: Sheet(ESTATE_FILE, Estate))
+    units: Sheet[Unit] = field(default_factory=lambda: Sheet("units.csv", Unit))
+    aliases: Sheet[UnitAlias] = field(default_factory=lambda: Sheet("unit_aliases.csv", UnitAlias))
+    servers: Sheet[Server] = field(default_factory=lambda: Sheet("servers.csv", Server))
+    groups: Sheet[ServerGroup] = field(
+        default_factory=lambda: Sheet("server_groups.csv", ServerGroup)
+    )
+    allocations: Sheet[AllocationEntry] = field(
+        default_factory=lambda: Sheet("allocations.csv", AllocationEntry)
+    )
+    naming_rules: Sheet[NamingRule] = field(
+        default_factory=lambda: Sheet("naming_rules.csv", NamingRule)
+    )
+    calendar: Sheet[CalendarOverride] = field(
+        default_factory=lambda: Sheet("calendar.csv", CalendarOverride)
+    )
+
+    @property
+    def tables(self) -> tuple[Sheet[Any], ...]:
+        return (
+            self.units,
+            self.aliases,
+            self.servers,
+            self.groups,
+            self.allocations,
+            self.naming_rules,
+            self.calendar,
+        )
+
+    def registry(self) -> Registry:
+        return Registry(
+            sha256=self.sha256,
+            estates=self.estates.records,
+            units=self.units.records,
+            unit_aliases=self.aliases.records,
+            servers=self.servers.records,
+            server_groups=self.groups.records,
+            allocations=self.allocations.records,
+            naming_rules=self.naming_rules.records,
+            calendar_overrides=self.calendar.records,
+        )
