@@ -299,8 +299,7 @@ def figures_2022() -> list[Figure]:
         LETTER_2022,
         {"installed_ratio": "77,3 %", "correctly_named_ratio": "92,2 %"},
     )
-    split = f"{LETTER_2022}; chia theo đơn vị: {INVENTED}"
-    return [total, *(unit_figure(unit, split) for unit in children_of(thap_muoi.DISTRICT))]
+    return [total, *(unit_figure(unit) for unit in children_of(thap_muoi.DISTRICT))]
 
 
 def figures_2023() -> list[Figure]:

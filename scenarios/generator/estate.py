@@ -150,7 +150,8 @@ class Figure:
         if self.shown:
             pairs = ", ".join(f"{name}: {quoted(text)}" for name, text in self.shown.items())
             lines.append(f"    shown: {{{pairs}}}")
-        lines.append(f"    letter: {quoted(self.letter)}")
+        if self.letter:
+            lines.append(f"    letter: {quoted(self.letter)}")
         return "\n".join(lines) + "\n"
 
 

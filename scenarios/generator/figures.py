@@ -6,8 +6,11 @@ from scenarios.generator.estate import Figure
 from scenarios.generator.units import UnitRow
 
 
-def unit_figure(unit: UnitRow, letter: str) -> Figure:
-    """A unit's own figures; whoever holds seats has a gap or too many, never both."""
+def unit_figure(unit: UnitRow) -> Figure:
+    """A unit's own figures; whoever holds seats has a gap or too many, never both.
+
+    No letter is named: the split of a district's figures among its units is invented.
+    """
     allocated, installed = unit.allocated_count or 0, unit.installed_count or 0
     return Figure(
         unit.as_of_date,
@@ -20,5 +23,5 @@ def unit_figure(unit: UnitRow, letter: str) -> Figure:
             "over_count": max(0, installed - allocated),
             "net_gap_count": allocated - installed,
         },
-        letter,
+        "",
     )

@@ -355,5 +355,4 @@ def figures() -> list[Figure]:
         f"{LETTER_2024}; số máy đúng tên: {INVENTED}",
         {"installed_ratio": "32,6 %"},
     )
-    split = f"{LETTER_2024}; chia theo đơn vị: {INVENTED}"
-    return [total, *(unit_figure(unit, split) for unit in children_of(DISTRICT))]
+    return [total, *(unit_figure(unit) for unit in children_of(DISTRICT))]
