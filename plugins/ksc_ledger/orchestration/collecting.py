@@ -89,14 +89,19 @@ def judge_landed(landed: Iterable[Mapping[str, Any] | None], instant: datetime |
     from pathlib import Path
 
     from ksc_ledger.landing import manifest
-    from ksc_ledger.quality import gate_loads
+    from ksc_ledger.quality.gate import gate_loads
     from ksc_ledger.warehouse import snapshot_arrow, type_loads
 
     settings = settings_module.load()
     loads = [manifest.read(Path(item["path"])) for item in landed if item]
     typed = type_loads(loads, settings)
+    places = settings.places
     gated = gate_loads(
-        typed, settings, snapshot_reader=snapshot_arrow, now=clock_of(settings.places).now()
+        typed,
+        places,
+        settings,
+        snapshot_reader=lambda load: snapshot_arrow(load.parquet(places)),
+        now=clock_of(places).now(),
     )
     for load in gated:
         log.info("%s: %s %s", load.server_code, load.status.value, load.fault_text or "")

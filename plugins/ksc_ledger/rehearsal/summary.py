@@ -70,13 +70,14 @@ def report(settings: Settings, figures: list[Figure]) -> Report:
         file,
         """
         select
-            server_code,
-            arg_max(status, observed_at) as last_status,
-            max(observed_at) filter (where status = 'complete') as last_complete_at,
-            arg_max(fault_text, observed_at) as fault_text
-        from marts.fct_source_load
-        group by server_code
-        order by server_code
+            s.server_code,
+            s.server_name,
+            s.newest_observed_at,
+            s.is_failing,
+            s.last_fault_text
+        from marts.rpt_source_age as s
+        inner join marts.dim_server as d using (server_code)
+        order by d.estate_code, d.server_role desc, d.server_code
         """,
     )
     return Report(tuple(checks), published, tuple(servers))
@@ -188,15 +189,15 @@ def _print(
         console.print(f"Ngoài ra {others} số liệu theo từng đơn vị đều khớp kịch bản.")
 
     servers = Table(title="Máy chủ", title_justify="left")
-    for heading in ("Máy chủ", "Lần đọc đủ gần nhất", "Lần hỏi gần nhất", "Ghi chú"):
+    for heading in ("Mã", "Máy chủ", "Lần đọc đủ gần nhất", "Lần hỏi gần nhất"):
         servers.add_column(heading)
     for server in made.servers:
-        last = server["last_complete_at"]
+        last = server["newest_observed_at"]
         servers.add_row(
             server["server_code"],
+            server["server_name"],
             f"{last.astimezone(VIETNAM):%d/%m/%Y %H:%M}" if last else "chưa có",
-            str(server["last_status"]),
-            str(server["fault_text"] or ""),
+            str(server["last_fault_text"]) if server["is_failing"] else "đọc đủ",
         )
     console.print(servers)
 
@@ -210,7 +211,7 @@ def _print(
     lines += [
         f"  đăng nhập {user} ({USERS[user]}): {password}" for user, password in passwords.items()
     ]
-    console.print("\n".join(lines), highlight=False)
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
     for run in failed:
         console.print(f"[red]Lượt chạy thất bại:[/] {run}")
     verdict = "MỌI SỐ LIỆU ĐỀU KHỚP" if made.holds and not failed else "CÓ SỐ LIỆU KHÔNG KHỚP"
