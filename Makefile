@@ -41,7 +41,7 @@ simulator: $(RUNTIME) ## the simulated KSC servers alone (SCENARIO=path PORT=132
 	@$(BIN)/python -m ksc_ledger.simulator $(SCENARIO) --port $(or $(PORT),13299) --run-dir $(KSC_LEDGER_HOME)/simulator
 
 test: $(DEV) ## the fast tests: no root, no Docker, no browser
-	@$(BIN)/python -m pytest -m "not long" -q
+	@$(BIN)/python -m pytest -m "not long" -q -n 2
 
 test-long: $(DEV) ## random kills, long replays, the road through the scheduler
 	@$(BIN)/python -m pytest -m long -q

@@ -4,7 +4,7 @@
 set -euo pipefail
 venv=$1 lock=$2
 echo "… cài đặt thư viện theo $lock"
-if ! "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "$lock"; then
+if ! "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$lock"; then
   # uv does not read pip's own configuration (mirrors, proxies); pip does, only slower.
   echo "… uv không cài được, thử lại bằng pip" >&2
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"

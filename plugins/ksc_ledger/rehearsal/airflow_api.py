@@ -53,6 +53,9 @@ class AirflowApi:
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self.get(f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"])
 
+    def unpause(self, dag_id: str) -> None:
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+
     def note(self, dag_id: str, run_id: str, note: str) -> None:
         """Write a note on a run, shown in the UI."""
         self._ask(

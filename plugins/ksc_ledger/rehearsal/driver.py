@@ -190,6 +190,8 @@ class Rehearsal:
                     "Sửa lỗi trong tệp DAG nêu trên.",
                 )
             if wanted <= {found["dag_id"] for found in api.get("/api/v2/dags?limit=100")["dags"]}:
+                for dag_id in sorted(wanted):
+                    api.unpause(dag_id)
                 return
             time.sleep(0.5)
         raise _too_late("Airflow chưa thấy đủ các DAG", START_SECONDS)

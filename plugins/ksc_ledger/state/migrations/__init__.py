@@ -1,0 +1,1 @@
+"""Alembic's folder; run by ``ksc_ledger.state.database`` only."""
