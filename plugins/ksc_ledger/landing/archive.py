@@ -84,10 +84,12 @@ class Archive:
 
     def close(self) -> None:
         """Bring everything to disk and give the bodies their final name."""
-        if self._bodies is not None:
-            self._bodies.finish()
-        for rows in self._rows.values():
-            rows.abort()
+        try:
+            if self._bodies is not None:
+                self._bodies.finish()
+        finally:
+            for rows in self._rows.values():
+                rows.abort()
 
     def abort(self) -> None:
         """Keep what was written, marked ``.partial``. Never raises for a file already lost."""

@@ -1,0 +1,115 @@
+"""Collection by one process at a time, and never twice with a password that was refused.
+
+A pool of the scheduler does not keep a forgotten attempt from running on; the lease does, and
+its token (the fence) keeps such an attempt from recording anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ksc_ledger.clock import Clock
+from ksc_ledger.collection.collect import collect_server, failed_load, last_complete
+from ksc_ledger.errors import FaultCode, LedgerError, SourceFault
+from ksc_ledger.landing import manifest
+from ksc_ledger.landing.manifest import Load
+from ksc_ledger.settings import Places
+from ksc_ledger.sources.endpoint import Budget, Endpoint
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_HELD_AFTER = (FaultCode.CREDENTIALS.value, FaultCode.SECOND_FACTOR.value)
+_LEASE_MARGIN_SECONDS = 60  # beyond the server's budget: goodbyes, closing files, recording
+
+
+def _real_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def collect_under_lease(
+    engine: Engine,
+    endpoint: Endpoint,
+    *,
+    estate_code: str,
+    places: Places,
+    budget: Budget,
+    chunk_size: int,
+    as_of_at: datetime,
+    clock: Clock,
+    owner: str,
+    real_now: Callable[[], datetime] = _real_now,
+) -> Load:
+    """``collect_server`` under the lease ``ksc:<server_code>``, compared with the last load.
+
+    ``owner`` names one attempt of one process. An account that was refused before is not tried:
+    the Load then fails with CREDENTIALS. Raises LedgerError when another attempt holds the
+    lease, state.leases.LeaseLost when it was lost meanwhile (nothing is recorded then).
+    """
+    # SQLAlchemy takes its time to import, and only a collecting task needs it.
+    from ksc_ledger.state import accounts, leases
+
+    lease = leases.acquire(
+        engine,
+        f"ksc:{endpoint.server_code}",
+        owner,
+        budget.server_seconds + _LEASE_MARGIN_SECONDS,
+        real_now(),
+    )
+    if lease is None:
+        raise LedgerError(
+            "collection_already_running",
+            f"Một lượt thu thập khác đang hỏi máy chủ {endpoint.label}.",
+            "Chờ lượt đó xong; nếu nó đã chết, quyền thu thập tự hết hạn sau "
+            f"{budget.server_seconds + _LEASE_MARGIN_SECONDS:g} giây.",
+        )
+
+    fingerprint = endpoint.fingerprint
+
+    def land(load: Load, places: Places) -> None:
+        if load.fault_code in _HELD_AFTER:
+            # First of all, and under a lost lease too: the next attempt must not repeat it.
+            reason = load.fault_text or load.fault_code
+            accounts.hold(engine, endpoint.server_code, fingerprint, reason, clock.now())
+        with engine.begin() as connection:
+            leases.guard(connection, lease)
+            manifest.write(load, places)
+
+    try:
+        if accounts.is_held(engine, endpoint.server_code, fingerprint):
+            load = failed_load(
+                endpoint,
+                _held(endpoint),
+                estate_code=estate_code,
+                as_of_at=as_of_at,
+                clock=clock,
+                fence=lease.token,
+            )
+            land(load, places)
+            return load
+        return collect_server(
+            endpoint,
+            estate_code=estate_code,
+            places=places,
+            budget=budget,
+            chunk_size=chunk_size,
+            as_of_at=as_of_at,
+            clock=clock,
+            fence=lease.token,
+            previous=last_complete(places, endpoint.server_code, clock.now()),
+            land=land,
+        )
+    finally:
+        leases.release(engine, lease)
+
+
+def _held(endpoint: Endpoint) -> SourceFault:
+    return SourceFault(
+        FaultCode.CREDENTIALS,
+        f"Tài khoản thu thập của máy chủ {endpoint.label} đã bị từ chối ở lần trước nên không thử "
+        "lại, để tránh khóa tài khoản.",
+        f"Cập nhật mật khẩu trong kết nối ksc_{endpoint.server_code} (hệ thống tự thử lại ngay), "
+        f"hoặc nếu mật khẩu vẫn đúng thì chạy: ksc-ledger accounts resume {endpoint.server_code}.",
+    )

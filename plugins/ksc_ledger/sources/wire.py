@@ -1,0 +1,275 @@
+"""Reading answers strictly, and the type rule of the protocol.
+
+A body is taken whole or not at all: UTF-8, one JSON value, no NaN or Infinity, no number beyond
+a double, no name twice in one object, not nested without end. What passes means the same to every
+reader after us.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from operator import attrgetter
+from typing import Any, Literal
+
+import msgspec
+
+ITEMS = "KLCSP_ITERATOR_ARRAY"
+_WRAPPED = frozenset({"long", "datetime", "date", "binary", "float", "double", "params"})
+_DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_DEPTH_AT_MOST = 64
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+class NotTheWire(ValueError):  # noqa: N818 - it completes the sentence of its message
+    """The answer is not what the protocol allows; the text is Vietnamese and has no content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a result set, not unwrapped: one compact JSON object a row, on one line."""
+
+    returned: int
+    rows: list[msgspec.Raw]
+    ids: list[str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The object a body is, wrappers left as they are, and the same body without idle space."""
+
+    value: dict[str, Any]
+    compact: bytes
+
+
+def unwrap(value: Any, depth: int = 0) -> Any:
+    """The decode rule: wrappers become aware datetimes, dates, bytes, ints, floats and dicts.
+
+    An empty datetime or date means "never" and becomes None. Raises NotTheWire.
+    """
+    if depth > _DEPTH_AT_MOST:
+        raise NotTheWire("JSON lồng quá sâu")
+    if isinstance(value, list):
+        return [unwrap(item, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("type")
+    if len(value) == 2 and "value" in value and isinstance(kind, str) and kind in _WRAPPED:
+        return _unwrap(kind, value["value"], depth)
+    return {name: unwrap(member, depth + 1) for name, member in value.items()}
+
+
+def split(answer: Parsed, id_name: str) -> Chunk:
+    """Split the answer of GetItemsChunk into rows, without rewriting them.
+
+    ``id_name`` is the attribute every row must carry. Raises NotTheWire.
+    """
+    items = _items(answer.value)
+    try:
+        ids = [item["value"][id_name] for item in items]
+    except (KeyError, TypeError) as error:
+        raise NotTheWire(f"có bản ghi không có {id_name}") from error
+    if not _are_ids(ids):
+        raise NotTheWire(f"có bản ghi với {id_name} trống hoặc sai kiểu")
+    if not items:
+        return Chunk(_returned(answer.value), [], [])
+    try:
+        rows = _splitter.decode(answer.compact).pChunk.KLCSP_ITERATOR_ARRAY
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotTheWire("danh sách bản ghi sai cấu trúc") from error
+    return Chunk(_returned(answer.value), [row.value for row in rows], ids)
+
+
+class RowShape:
+    """The usual shape of a row: these attributes, each once, simple or wrapped.
+
+    A chunk of such rows is proven strict and split without looking at its rows one by one in
+    Python; for any other the caller goes the long way (``parse``, ``split``), which also says
+    what is wrong. Measured: the proof costs 2.5 µs a row, the long way 6, an object hook 14.
+    """
+
+    def __init__(self, id_name: str, attributes: Sequence[str]) -> None:
+        value = str | int | bool | _Wrapped | msgspec.UnsetType
+        row = msgspec.defstruct(
+            "Row",
+            [(name, value, msgspec.UNSET) for name in attributes],
+            gc=False,
+            forbid_unknown_fields=True,
+        )
+        item = msgspec.defstruct(
+            "Item", [("type", str), ("value", row)], gc=False, forbid_unknown_fields=True
+        )
+        items = msgspec.defstruct(
+            "Items",
+            [(ITEMS, list[item])],  # type: ignore[valid-type]
+            forbid_unknown_fields=True,
+        )
+        answer = msgspec.defstruct(
+            "Answer", [("PxgRetVal", int), ("pChunk", items)], forbid_unknown_fields=True
+        )
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(answer)
+        self._id_of = attrgetter(f"value.{id_name}")
+        self._again = bytearray()
+
+    def split(self, body: bytes) -> Chunk | None:
+        """The chunk, or None when its rows are not of this shape or not proven strict."""
+        try:
+            answer = self._decoder.decode(body)
+            _encoder.encode_into(answer, self._again)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+            return None
+        # Nothing was dropped but what stood twice, and nothing can be written shorter than it was
+        # written again: the same length means that nothing stood twice and no space was idle.
+        # (Holds because a float, whose writings differ in length, is of no shape.)
+        if len(self._again) != len(body):
+            return None
+        ids = [self._id_of(item) for item in getattr(answer.pChunk, ITEMS)]
+        if not _are_ids(ids):
+            return None
+        try:
+            rows = _splitter.decode(body).pChunk.KLCSP_ITERATOR_ARRAY
+        except msgspec.MsgspecError:
+            return None
+        return Chunk(answer.PxgRetVal, [row.value for row in rows], ids)
+
+
+def _are_ids(values: list[Any]) -> bool:
+    return all(type(one) in (str, int) and one != "" for one in values)
+
+
+class _Wrapped(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    type: str
+    value: str | int
+
+
+class _Row(msgspec.Struct):
+    type: Literal["params"]
+    value: msgspec.Raw
+
+
+class _Rows(msgspec.Struct):
+    KLCSP_ITERATOR_ARRAY: list[_Row]
+
+
+class _ChunkAnswer(msgspec.Struct):
+    pChunk: _Rows  # noqa: N815 - the protocol's name
+
+
+_splitter = msgspec.json.Decoder(_ChunkAnswer)
+
+
+def _items(answer: dict[str, Any]) -> list[Any]:
+    chunk = answer.get("pChunk")
+    items = chunk.get(ITEMS, []) if isinstance(chunk, dict) else [] if chunk is None else None
+    if not isinstance(items, list):
+        raise NotTheWire("không có danh sách bản ghi")
+    return items
+
+
+def _returned(answer: dict[str, Any]) -> int:
+    returned = answer.get("PxgRetVal")
+    if type(returned) is not int or returned < 0:
+        raise NotTheWire("không cho biết số bản ghi trả về")
+    return returned
+
+
+def parse(body: bytes) -> Parsed:
+    """Parse a body strictly. Raises NotTheWire."""
+    if b"\\ud" in body or b"\\uD" in body:
+        body = _mend_surrogates(body)
+    try:
+        value = _decoder.decode(body)
+        # msgspec keeps the last of two members of one name. Writing the value again and getting
+        # the same bytes proves that there were none, at a fraction of what asking for each costs.
+        if not _is_same(value, body):
+            body = msgspec.json.format(body, indent=-1)
+            if not _is_same(value, body):
+                _refuse_twins(body)
+    except RecursionError as error:
+        raise NotTheWire("JSON lồng quá sâu") from error
+    except UnicodeDecodeError as error:
+        raise NotTheWire("văn bản không phải UTF-8") from error
+    except msgspec.MsgspecError as error:
+        raise NotTheWire(_what_it_looks_like(body)) from error
+    if not isinstance(value, dict):
+        raise NotTheWire("JSON không phải một đối tượng")
+    return Parsed(value, body)
+
+
+def _is_same(value: Any, body: bytes) -> bool:
+    try:
+        return _encoder.encode(value) == body
+    except OverflowError:  # an integer beyond 64 bits
+        return False
+
+
+def _refuse_twins(body: bytes) -> None:
+    """Look at every object; only for servers that write JSON another way than we do."""
+    try:
+        json.loads(body, object_pairs_hook=_without_twins)
+    except NotTheWire:
+        raise
+    except ValueError as error:  # an integer of thousands of digits, for one
+        raise NotTheWire("không phải JSON hợp lệ") from error
+
+
+def _without_twins(members: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in members]
+    if len(set(names)) != len(names):
+        raise NotTheWire("JSON có hai thành phần trùng tên")
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def _mend_surrogates(body: bytes) -> bytes:
+    r"""Put U+FFFD for half a character (a lone ``\ud800``).
+
+    A name cut in the middle of a character must not make a whole server unreadable. The body as
+    it was received is in the archive.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], body)
+
+
+def _what_it_looks_like(body: bytes) -> str:
+    start = body[:64].lstrip().lower()
+    if not start:
+        return "thân trống"
+    if start.startswith(b"<"):
+        return "một trang HTML hoặc XML"
+    return "không phải JSON hợp lệ"
+
+
+def _unwrap(kind: str, value: Any, depth: int) -> Any:
+    try:
+        match kind:
+            case "params":
+                return {name: unwrap(member, depth + 1) for name, member in value.items()}
+            case "datetime":
+                return _datetime(value) if value else None
+            case "date":
+                return date.fromisoformat(value) if value else None
+            case "binary":
+                return base64.b64decode(value, validate=True)
+            case "long" if type(value) in (int, str):
+                return int(value)
+            case "float" | "double" if type(value) in (int, float):
+                return float(value)
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise NotTheWire(f"giá trị kiểu {kind} không hợp lệ") from error
+    raise NotTheWire(f"giá trị kiểu {kind} không hợp lệ")
+
+
+def _datetime(text: str) -> datetime:
+    if not _DATETIME.fullmatch(text):
+        raise ValueError(text)
+    return datetime.fromisoformat(text).astimezone(UTC)
