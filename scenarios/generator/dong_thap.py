@@ -63,9 +63,9 @@ TIMELINE = (
     Moment("2023-11-15T08:00:00+07:00", "collect", "Giữa đợt cài đặt"),
     Moment("2024-01-08T08:00:00+07:00", "collect", "Cùng ngày với số liệu huyện Kon Plông"),
     Moment("2024-01-10T09:05:00+07:00", "watch", "Mọi máy chủ huyện còn kết nối"),
-    Moment("2024-01-10T09:15:00+07:00", "watch", "Huyện Lấp Vò mất kết nối từ 09:10"),
-    Moment("2024-01-10T09:25:00+07:00", "watch", "Vẫn mất kết nối"),
-    Moment("2024-01-10T09:35:00+07:00", "watch", "Lần thứ ba: đủ để xác nhận"),
+    Moment("2024-01-10T09:35:00+07:00", "watch", "Huyện Lấp Vò mất kết nối từ 09:10"),
+    Moment("2024-01-10T09:45:00+07:00", "watch", "Vẫn mất kết nối"),
+    Moment("2024-01-10T09:55:00+07:00", "watch", "Lần thứ ba: đủ để xác nhận"),
     Moment("2024-01-10T14:30:00+07:00", "watch", "Đã kết nối lại từ 14:20"),
     Moment("2024-01-10T14:45:00+07:00", "watch", "Lần thứ hai: đủ để xác nhận khôi phục"),
     Moment("2024-01-15T17:00:00+07:00", "collect", "Hết ngày cuối còn trong hạn"),
@@ -196,6 +196,8 @@ def registry_of() -> dict[str, list[Row]]:
     tables["naming_rules"] = [
         registry.naming_rule("dtp_mac_dinh", "dtp", DATA_BEGINS, NAMING_GUIDE)
     ]
+    tables["notice_steps"] = registry.notice_steps(DATA_BEGINS, f"Quy chế trực: {INVENTED}")
+    tables["office_hours"] = registry.office_hours(DATA_BEGINS, f"Giờ làm việc: {INVENTED}")
     return tables
 
 
@@ -236,6 +238,7 @@ def servers_of() -> list[Row]:
                 order,
                 DATA_BEGINS if is_old else LICENCE_BEGINS,
                 source,
+                console_name=district.display_name,
             )
         )
     return rows

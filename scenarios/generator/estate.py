@@ -44,6 +44,7 @@ DETECTION_COLUMNS = (
     "outcome",
     "user_name",
 )
+CONTACT_COLUMNS = ("role", "unit_code", "name", "address")
 EVENT_COLUMNS = ("server_code", "from_at", "to_at", "kind", "value")
 
 REGISTRY_COLUMNS = {
@@ -66,6 +67,7 @@ REGISTRY_COLUMNS = {
         "server_role",
         "unit_code",
         "list_order",
+        "console_name",
         "valid_from_date",
         "valid_to_date",
         "source_document",
@@ -101,6 +103,24 @@ REGISTRY_COLUMNS = {
         "source_document",
     ),
     "calendar": ("date", "kind", "name", "source_document"),
+    "notice_steps": (
+        "notice_kind",
+        "step",
+        "role",
+        "after",
+        "after_unit",
+        "window",
+        "valid_from_date",
+        "valid_to_date",
+        "source_document",
+    ),
+    "office_hours": (
+        "from_time",
+        "to_time",
+        "valid_from_date",
+        "valid_to_date",
+        "source_document",
+    ),
 }
 
 
@@ -174,6 +194,7 @@ class Scenario:
         self._write_registry(folder / "registry" / self.estate_code)
         self._write_estate(folder / "estate")
         write_text(folder / "expected.yml", self._expected_yml())
+        write_csv(folder / "contacts.csv", CONTACT_COLUMNS, self.contacts())
 
     def _scenario_yml(self) -> str:
         lines = [
@@ -199,6 +220,40 @@ class Scenario:
         )
         for name, columns in REGISTRY_COLUMNS.items():
             write_csv(folder / f"{name}.csv", columns, self.registry[name])
+
+    def contacts(self) -> list[Row]:
+        """Mailboxes of offices, all invented: no person, and no address that could be real."""
+        units = {row["unit_code"]: row["unit_name"] for row in self.registry["units"]}
+        domain = self.estate_code.replace("_", "") + ".example"
+        root = self.servers[0].server_code
+        rows = [
+            {"role": role, "unit_code": root, "name": name, "address": f"{box}@{domain}"}
+            for role, name, box in (
+                ("ops_team", f"Tổ trực KSC {units[root]}", "truc-ksc"),
+                ("engineers", "Nhóm vận hành KSC Ledger", "van-hanh"),
+                ("so", "Phòng chuyên môn của Sở", "so"),
+                ("unit", f"Bộ phận chuyên trách {units[root]}", "chuyen-trach"),
+                ("department", "Phòng chuyên môn của Sở", "so"),
+            )
+        ]
+        for server in self.servers[1:]:
+            code = server.server_code
+            box = code.replace("_", "-")
+            rows += [
+                {
+                    "role": "unit",
+                    "unit_code": code,
+                    "name": f"Cán bộ phụ trách {units[code]}",
+                    "address": f"{box}@{domain}",
+                },
+                {
+                    "role": "department",
+                    "unit_code": code,
+                    "name": f"Phòng Văn hóa và Thông tin {units[code]}",
+                    "address": f"{box}-vhtt@{domain}",
+                },
+            ]
+        return rows
 
     def _write_estate(self, folder: Path) -> None:
         for server in self.servers:

@@ -25,6 +25,7 @@ COUNTED_AT = at("2024-01-08 08:00")
 LETTER_2024 = "UBND huyện Kon Plông, công văn tháng 01/2024 (số để trống)"
 ALLOCATION = "UBND huyện Kon Plông, văn bản số 1679/UBND-VHTT ngày 31/10/2023"
 INVENTED = "số liệu dựng cho kịch bản"
+CONSOLE_NAME = "KSC-KPL"
 LICENCE_SERIAL = "KT23-231031-000190-1-1"
 ERA = machines.Era(machines.ANTIVIRUS_2023, machines.AGENT_2023, LICENCE_SERIAL)
 
@@ -178,7 +179,7 @@ def province() -> Server:
 
 
 def district() -> Server:
-    site = Site(server_row(DISTRICT, "ktm", "KSC-KPL", "10.63.0.10"), "10.63")
+    site = Site(server_row(DISTRICT, "ktm", CONSOLE_NAME, "10.63.0.10"), "10.63")
     units = children_of(DISTRICT)
     for listed in WRONG_NAMES.values():
         for wrong in listed:
@@ -310,7 +311,14 @@ def registry_of() -> dict[str, list[Row]]:
             "ktm", "Máy chủ KSC tỉnh Kon Tum", "province", "ktm", 0, DATA_BEGINS, servers
         ),
         registry.server_row(
-            DISTRICT, "Máy chủ KSC huyện Kon Plông", "district", DISTRICT, 1, DATA_BEGINS, servers
+            DISTRICT,
+            "Máy chủ KSC huyện Kon Plông",
+            "district",
+            DISTRICT,
+            1,
+            DATA_BEGINS,
+            servers,
+            console_name=CONSOLE_NAME,
         ),
     ]
     tree = f"Cây nhóm trên máy chủ quản trị KSC: {INVENTED}"
@@ -328,6 +336,8 @@ def registry_of() -> dict[str, list[Row]]:
             ("Xã Đắk Ring", "ktm_613_23455"),
         )
     ]
+    tables["notice_steps"] = registry.notice_steps(DATA_BEGINS, f"Quy chế trực: {INVENTED}")
+    tables["office_hours"] = registry.office_hours(DATA_BEGINS, f"Giờ làm việc: {INVENTED}")
     tables["naming_rules"] = [
         registry.naming_rule(
             "ktm_mac_dinh",

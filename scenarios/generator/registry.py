@@ -93,6 +93,8 @@ def server_row(
     order: int,
     valid_from: str,
     source_document: str,
+    *,
+    console_name: str = "",
 ) -> Row:
     return {
         "server_code": code,
@@ -100,10 +102,59 @@ def server_row(
         "server_role": role,
         "unit_code": unit_code,
         "list_order": str(order),
+        "console_name": console_name,
         "valid_from_date": valid_from,
         "valid_to_date": "",
         "source_document": source_document,
     }
+
+
+# Who is told, in which order: the operations team at any hour, the unit in its first working hour,
+# its department after 4 working hours, the Sở after a working day.
+LADDER = (
+    ("lost", 1, "ops_team", 0, "hour", "any"),
+    ("lost", 2, "unit", 0, "hour", "working"),
+    ("lost", 3, "department", 4, "working_hour", "working"),
+    ("lost", 4, "so", 1, "working_day", "working"),
+    ("province_down", 1, "ops_team", 0, "hour", "any"),
+    ("province_down", 2, "so", 0, "hour", "working"),
+    ("flapping", 1, "ops_team", 0, "hour", "any"),
+    ("collector_blind", 1, "ops_team", 0, "hour", "any"),
+    ("trouble", 1, "engineers", 0, "hour", "any"),
+    ("digest", 1, "ops_team", 0, "hour", "any"),
+    ("self_test", 1, "ops_team", 0, "hour", "any"),
+)
+OFFICE_HOURS = (("07:00", "11:30"), ("13:30", "17:00"))
+
+
+def notice_steps(valid_from: str, source_document: str) -> list[Row]:
+    return [
+        {
+            "notice_kind": kind,
+            "step": str(step),
+            "role": role,
+            "after": str(after),
+            "after_unit": unit,
+            "window": window,
+            "valid_from_date": valid_from,
+            "valid_to_date": "",
+            "source_document": source_document,
+        }
+        for kind, step, role, after, unit, window in LADDER
+    ]
+
+
+def office_hours(valid_from: str, source_document: str) -> list[Row]:
+    return [
+        {
+            "from_time": begin,
+            "to_time": end,
+            "valid_from_date": valid_from,
+            "valid_to_date": "",
+            "source_document": source_document,
+        }
+        for begin, end in OFFICE_HOURS
+    ]
 
 
 def naming_rule(rule_code: str, unit_code: str, valid_from: str, source_document: str) -> Row:

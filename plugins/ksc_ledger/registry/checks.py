@@ -55,6 +55,9 @@ def contradictions(reading: Reading) -> Iterator[Mistake]:
     yield from _overlaps(reading.naming_rules, "rule_code", lambda one: (one.rule_code,))
     yield from _overlaps(reading.naming_rules, "unit_code", lambda one: one.unit_code)
     yield from _overlaps(
+        reading.notice_steps, "step", lambda one: (one.notice_kind, one.step, one.role)
+    )
+    yield from _overlaps(
         reading.groups,
         "group_path",
         lambda one: (one.server_code, normalised_path(one.group_path)),
@@ -141,6 +144,10 @@ def _references(
     for entry in reading.allocations.lines:
         for field in ("from_unit_code", "to_unit_code"):
             yield from _unit_reference(reading, units, entry, field, Period.of(entry.record))
+    for window in reading.maintenance.lines:
+        code = window.record.server_code
+        if reading.servers.is_whole and code not in servers and code not in reading.servers.broken:
+            yield _unknown(window, "server_code", code, "máy chủ", "servers.csv", _codes(servers))
     for group in reading.groups.lines:
         code = group.record.server_code
         lines = [line for line in servers[code] if line.record.estate_code == _estate(group)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ CODE = re.compile(r"[a-z0-9_]{2,32}")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PREFIX = re.compile(r"[A-Z0-9]{1,14}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Parts of an allowed_part: a letter, digit, class or \d, each perhaps repeated. No groups and few
 # repetitions, so that no name, however long, can make the expression slow.
@@ -116,6 +117,26 @@ def _choice(values: type[StrEnum]) -> Callable[[str], StrEnum]:
     return read
 
 
+def _moment(cell: str) -> datetime:
+    """An instant with its offset; a person who leaves it out means Vietnam, but must say so."""
+    try:
+        found = datetime.fromisoformat(cell)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise refused(
+            f"{shown(cell)} không phải là thời điểm có múi giờ.",
+            "Ghi theo dạng 2024-01-10T09:10:00+07:00.",
+        )
+    return found
+
+
+def _time_of_day(cell: str) -> time:
+    if not _TIME.fullmatch(cell):
+        raise refused(f"{shown(cell)} không phải là giờ trong ngày.", "Ghi theo dạng 07:30.")
+    return time.fromisoformat(cell)
+
+
 def _separator(cell: str) -> str:
     if cell in {"-", "_"}:
         return cell
@@ -161,6 +182,9 @@ Seats = Annotated[int, _required(_number(0, 999_999))]
 Order = Annotated[int, _required(_number(0, 99_999))]
 NameLength = Annotated[int, _required(_number(1, 63))]
 PartCount = Annotated[int, _required(_number(0, 9))]
+Moment = Annotated[datetime, _required(_moment)]
+TimeOfDay = Annotated[time, _required(_time_of_day)]
+MinuteCount = Annotated[int, _required(_number(5, 1440))]
 DayCount = Annotated[int, _required(_number(1, 366))]
 Separator = Annotated[str, _required(_separator)]
 AllowedPart = Annotated[str, _required(_allowed_part)]

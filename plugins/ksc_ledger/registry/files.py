@@ -177,7 +177,12 @@ def _text_of(file: Path, relative: str, mistakes: list[Mistake]) -> str | None:
 
 
 def rows_of(
-    text: str, relative: str, columns: tuple[str, ...], mistakes: list[Mistake]
+    text: str,
+    relative: str,
+    columns: tuple[str, ...],
+    mistakes: list[Mistake],
+    *,
+    optional: frozenset[str] = frozenset(),
 ) -> list[Cells] | None:
     """The rows of a CSV text below its header; None when the header is not usable.
 
@@ -196,7 +201,7 @@ def rows_of(
                 cells.pop()  # columns that a spreadsheet added and nobody filled
             if header is None:
                 header = [cell.strip() for cell in cells]
-                if not _is_header(header, relative, number, columns, mistakes):
+                if not _is_header(header, relative, number, columns, optional, mistakes):
                     return None
             elif len(cells) == len(header):
                 found.append(Cells(number, dict(zip(header, cells, strict=True))))
@@ -229,6 +234,7 @@ def _is_header(
     relative: str,
     row: int,
     columns: tuple[str, ...],
+    optional: frozenset[str],
     mistakes: list[Mistake],
 ) -> bool:
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
@@ -249,7 +255,7 @@ def _is_header(
     mistakes += [
         Mistake(relative, row, name, "Thiếu cột này.", "Thêm cột vào dòng tiêu đề.")
         for name in columns
-        if name not in header
+        if name not in header and name not in optional
     ]
     return len(mistakes) == before
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -20,6 +20,8 @@ from ksc_ledger.registry.fields import (
     Day,
     DayCount,
     EntryId,
+    MinuteCount,
+    Moment,
     NameLength,
     OptionalCode,
     OptionalDay,
@@ -30,10 +32,12 @@ from ksc_ledger.registry.fields import (
     Seats,
     Separator,
     Text,
+    TimeOfDay,
     choice,
     refused,
 )
 from ksc_ledger.rules.computer_names import DEFAULT_RULE, Rule
+from ksc_ledger.rules.links_model import DelayUnit, NoticeKind, Window
 from ksc_ledger.rules.organisation import normalised_path
 
 
@@ -55,7 +59,11 @@ class CalendarKind(StrEnum):
 
 
 class Record(BaseModel):
+    """``MAY_BE_LEFT_OUT``: columns that a file need not have."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset()
 
     estate_code: Code
 
@@ -84,11 +92,16 @@ class Dated(Record):
 
 
 class Estate(Record):
-    """``old_bases_days``: calendar days; ``stale_working_days``: working days."""
+    """``old_bases_days``: calendar days; ``stale_working_days``: working days.
+
+    ``question_every_minutes``: how often the link watch may log in to the province to ask; more
+    often only while a loss or a recovery waits to be confirmed.
+    """
 
     estate_name: Text
     old_bases_days: DayCount = 15
     stale_working_days: DayCount = 7
+    question_every_minutes: MinuteCount = 30
 
 
 class Unit(Dated):
@@ -107,11 +120,20 @@ class UnitAlias(Dated):
 
 
 class Server(Dated):
+    """A KSC server.
+
+    ``console_name``: how the province's console calls a district's server; without it the
+    province's word about that link cannot be heard.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"console_name"})
+
     server_code: Code
     server_name: Text
     server_role: Annotated[ServerRole, choice(ServerRole)]
     unit_code: Code
     list_order: Order
+    console_name: OptionalText = None
 
 
 class ServerGroup(Dated):
@@ -190,6 +212,56 @@ class NamingRule(Dated):
         )
 
 
+class NoticeStep(Dated):
+    """Who is told about what, and how long after the first notice could go out.
+
+    ``after_unit`` and ``window`` as ``rules.links_model`` has them: an hour is an hour, a working
+    hour counts in office hours only, and a window ``working`` waits for the next of them.
+    """
+
+    notice_kind: Annotated[NoticeKind, choice(NoticeKind)]
+    step: Order
+    role: Code
+    after: Order
+    after_unit: Annotated[DelayUnit, choice(DelayUnit)]
+    window: Annotated[Window, choice(Window)]
+
+
+class OfficeSpan(Dated):
+    """One span of an office's working day, in Vietnamese local time."""
+
+    from_time: TimeOfDay
+    to_time: TimeOfDay
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        if self.to_time <= self.from_time:
+            raise refused(
+                "Giờ kết thúc không sau giờ bắt đầu.", "Sửa một trong hai giờ.", "to_time"
+            )
+        return self
+
+
+class Maintenance(Record):
+    """A planned window of one server: a loss inside it is recorded and tells nobody."""
+
+    server_code: Code
+    from_at: Moment
+    to_at: Moment
+    reason: Text
+    source_document: Text
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        if self.to_at <= self.from_at:
+            raise refused(
+                "Thời điểm kết thúc không sau thời điểm bắt đầu.",
+                "Sửa một trong hai thời điểm.",
+                "to_at",
+            )
+        return self
+
+
 class CalendarOverride(Record):
     date: Day
     kind: Annotated[CalendarKind, choice(CalendarKind)]
@@ -211,6 +283,9 @@ class Registry(BaseModel):
     allocations: tuple[AllocationEntry, ...] = ()
     naming_rules: tuple[NamingRule, ...] = ()
     calendar_overrides: tuple[CalendarOverride, ...] = ()
+    notice_steps: tuple[NoticeStep, ...] = ()
+    office_spans: tuple[OfficeSpan, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
 
     def estate(self, estate_code: str) -> Estate:
         """Raises LedgerError when the registry has no such estate."""

@@ -92,7 +92,9 @@ def _read_table(reading: Reading, sheet: Sheet[R], estate_code: str) -> None:
         # Missing, though it may be optional, or refused: in the second case it was said.
         sheet.is_whole &= relative not in {mistake.file for mistake in reading.mistakes}
         return
-    rows = files.rows_of(text, relative, sheet.columns, reading.mistakes)
+    rows = files.rows_of(
+        text, relative, sheet.columns, reading.mistakes, optional=sheet.optional_columns
+    )
     if rows is None:
         sheet.is_whole = False
         return

@@ -12,7 +12,10 @@ from ksc_ledger.registry.model import (
     CalendarOverride,
     Dated,
     Estate,
+    Maintenance,
     NamingRule,
+    NoticeStep,
+    OfficeSpan,
     Record,
     Registry,
     Server,
@@ -49,9 +52,13 @@ class Sheet(Generic[R]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All of them must be in the header, in any order; the estate is the folder's name."""
+        """In the header in any order, the optional ones perhaps; the estate is the folder's name."""
         names = (name for name in self.model.model_fields if name != "estate_code")
         return tuple(sorted(names, key=lambda name: name in Dated.model_fields))
+
+    @property
+    def optional_columns(self) -> frozenset[str]:
+        return self.model.MAY_BE_LEFT_OUT
 
     @property
     def records(self) -> tuple[R, ...]:
@@ -81,6 +88,15 @@ class Reading:
     calendar: Sheet[CalendarOverride] = field(
         default_factory=lambda: Sheet("calendar.csv", CalendarOverride)
     )
+    notice_steps: Sheet[NoticeStep] = field(
+        default_factory=lambda: Sheet("notice_steps.csv", NoticeStep)
+    )
+    office_spans: Sheet[OfficeSpan] = field(
+        default_factory=lambda: Sheet("office_hours.csv", OfficeSpan)
+    )
+    maintenance: Sheet[Maintenance] = field(
+        default_factory=lambda: Sheet("maintenance.csv", Maintenance)
+    )
 
     @property
     def tables(self) -> tuple[Sheet[Any], ...]:
@@ -92,6 +108,9 @@ class Reading:
             self.allocations,
             self.naming_rules,
             self.calendar,
+            self.notice_steps,
+            self.office_spans,
+            self.maintenance,
         )
 
     def registry(self) -> Registry:
@@ -105,4 +124,7 @@ class Reading:
             allocations=self.allocations.records,
             naming_rules=self.naming_rules.records,
             calendar_overrides=self.calendar.records,
+            notice_steps=self.notice_steps.records,
+            office_spans=self.office_spans.records,
+            maintenance=self.maintenance.records,
         )
