@@ -75,6 +75,10 @@ class Places:
         return self.home / "mail"
 
     @property
+    def letters(self) -> Path:
+        return self.home / "letters"
+
+    @property
     def data_docs(self) -> Path:
         return self.home / "data_docs"
 
@@ -103,6 +107,11 @@ class Settings:
     warehouse_memory: str
     warehouse_threads: int
     published_versions_kept: int
+    contacts: Path
+    mail_domain: str
+    mail_from: str
+    mail_from_name: str
+    mail_reply_to: str
 
     @property
     def places(self) -> Places:
@@ -133,6 +142,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         published_versions_kept=int(
             _number(env, "KSC_LEDGER_PUBLISHED_VERSIONS_KEPT", 3, low=2, high=100)
         ),
+        contacts=Path(_text(env, "KSC_LEDGER_CONTACTS", str(home / "contacts.csv"))),
+        mail_domain=_text(env, "KSC_LEDGER_MAIL_DOMAIN", "ksc-ledger.example"),
+        mail_from=_text(env, "KSC_LEDGER_MAIL_FROM", "ksc-ledger@ksc-ledger.example"),
+        mail_from_name=_text(env, "KSC_LEDGER_MAIL_FROM_NAME", "KSC Ledger"),
+        mail_reply_to=_text(env, "KSC_LEDGER_MAIL_REPLY_TO", "truc-ksc@ksc-ledger.example"),
     )
 
 
