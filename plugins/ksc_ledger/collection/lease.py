@@ -6,6 +6,7 @@ its token (the fence) keeps such an attempt from recording anything.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def collect_under_lease(
     clock: Clock,
     owner: str,
     real_now: Callable[[], datetime] = _real_now,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Load:
     """``collect_server`` under the lease ``ksc:<server_code>``, compared with the last load.
 
@@ -100,6 +102,7 @@ def collect_under_lease(
             fence=lease.token,
             previous=last_complete(places, endpoint.server_code, clock.now()),
             land=land,
+            sleep=sleep,
         )
     finally:
         leases.release(engine, lease)

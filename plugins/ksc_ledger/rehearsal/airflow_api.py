@@ -53,6 +53,29 @@ class AirflowApi:
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self.get(f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"])
 
+    def task_state(self, dag_id: str, run_id: str, task_id: str) -> str:
+        run = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+        return str(self.get(f"{run}/taskInstances/{task_id}")["state"])
+
+    def woken_by(self, run_id: str) -> list[str]:
+        """The ids of the runs that the asset events of a run have woken."""
+        try:
+            found = self.get(f"/api/v2/assets/events?source_run_id={quote(run_id, safe='')}")
+        except ApiError as error:
+            if error.status != 500:
+                raise
+            return []  # Airflow 3.3.2 cannot tell of a woken run that has not started yet
+        return [
+            str(run["run_id"])
+            for event in found["asset_events"]
+            for run in event["created_dagruns"]
+        ]
+
+    def unfinished(self, dag_id: str) -> int:
+        """How many runs of a DAG are queued or running."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns?state=queued&state=running&limit=1"
+        return int(self.get(path)["total_entries"])
+
     def unpause(self, dag_id: str) -> None:
         self._ask("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
@@ -61,11 +84,6 @@ class AirflowApi:
         self._ask(
             "PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", {"note": note}
         )
-
-    def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """The newest runs of a DAG, newest first."""
-        found = self.get(f"/api/v2/dags/{dag_id}/dagRuns?order_by=-run_after&limit=100")
-        return list(found["dag_runs"])
 
     def _create_or_change(self, path: str, key: str, body: Mapping[str, Any]) -> None:
         try:

@@ -64,6 +64,7 @@ class Rehearsal:
                     )
                     self._move(clock, simulator, step.at, is_driven=True)
                     self._do(step, airflow, api)
+                self._wait_until_quiet(airflow, api)
                 report = summary.report(
                     settings_module.load(airflow.env), timeline.expected(self.scenarios)
                 )
@@ -127,6 +128,7 @@ class Rehearsal:
     @contextlib.contextmanager
     def _airflow(self, places: Places) -> Iterator[tuple[Airflow, AirflowApi]]:
         registry = home.gather_registry(self.scenarios, self.home / "registry")
+        home.gather_contacts(self.scenarios, self.home / "contacts.csv")
         made = home.make_secrets(places)
         port = airflow_process.free_port(self.port)
         env = airflow_process.environment(places, registry, made, port, dict(os.environ))
@@ -209,13 +211,18 @@ class Rehearsal:
         clock.set(at, is_driven=is_driven)
 
     def _do(self, step: timeline.Step, airflow: Airflow, api: AirflowApi) -> None:
+        note = f"Tại {_local(step.at)}" + (f". {step.note}" if step.note else "")
+        conf = {"as_of_at": step.at.isoformat()}
         if step.deed is timeline.Deed.WATCH:
+            run = api.trigger("watch_server_links", conf, note)
+            self._wait_for_run(airflow, api, "watch_server_links", run)
+            if api.task_state("watch_server_links", run, "watch") == "success":
+                mails = api.trigger("deliver_mail", conf, note)
+                self._wait_for_run(airflow, api, "deliver_mail", mails)
             return
-        builds_before = {run["dag_run_id"] for run in api.runs("build_marts")}
-        note = f"Số liệu tại {_local(step.at)}" + (f". {step.note}" if step.note else "")
-        run = api.trigger("collect_endpoints", {"as_of_at": step.at.isoformat()}, note)
+        run = api.trigger("collect_endpoints", conf, note)
         self._wait_for_run(airflow, api, "collect_endpoints", run)
-        self._wait_for_build(airflow, api, builds_before, note)
+        self._wait_for_build(airflow, api, run, note)
 
     def _wait_for_run(self, airflow: Airflow, api: AirflowApi, dag_id: str, run_id: str) -> None:
         end = time.monotonic() + RUN_SECONDS
@@ -233,20 +240,28 @@ class Rehearsal:
             time.sleep(0.3)
         raise _too_late(f"Lượt chạy {dag_id} {run_id} chưa xong", RUN_SECONDS)
 
-    def _wait_for_build(
-        self, airflow: Airflow, api: AirflowApi, before: set[str], note: str
-    ) -> None:
-        """Wait for the build that the landed asset woke, and note what it is about."""
+    def _wait_for_build(self, airflow: Airflow, api: AirflowApi, source: str, note: str) -> None:
+        """Wait for the build that the landing of this run woke, and note what it is about."""
         end = time.monotonic() + RUN_SECONDS
         while time.monotonic() < end:
-            new = [run for run in api.runs("build_marts") if run["dag_run_id"] not in before]
-            if new:
-                api.note("build_marts", new[0]["dag_run_id"], note)
-                self._wait_for_run(airflow, api, "build_marts", new[0]["dag_run_id"])
+            woken = api.woken_by(source)
+            if woken:
+                api.note("build_marts", woken[0], note)
+                self._wait_for_run(airflow, api, "build_marts", woken[0])
                 return
             airflow.check_alive()
             time.sleep(0.3)
         raise _too_late("Lượt dựng kho số liệu chưa bắt đầu", RUN_SECONDS)
+
+    def _wait_until_quiet(self, airflow: Airflow, api: AirflowApi) -> None:
+        """Wait for builds that mails and links woke, so that the last version has everything."""
+        end = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < end:
+            airflow.check_alive()
+            if not api.unfinished("build_marts"):
+                return
+            time.sleep(0.3)
+        raise _too_late("Lượt dựng kho số liệu cuối chưa xong", RUN_SECONDS)
 
     def _failed_runs(self, api: AirflowApi) -> list[str]:
         found = api.get("/api/v2/dags/~/dagRuns?state=failed&limit=100")["dag_runs"]

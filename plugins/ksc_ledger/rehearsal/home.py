@@ -99,6 +99,17 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
+def gather_contacts(scenarios: list[Path], target: Path) -> None:
+    """Put the invented contacts of all scenarios into the home's file, closed to everybody else."""
+    lines: list[str] = []
+    for scenario in scenarios:
+        file = scenario / "contacts.csv"
+        if file.exists():
+            header, *rows = file.read_text("utf-8").splitlines()
+            lines += rows if lines else [header, *rows]
+    write_private(target, "\n".join(lines or ["role,unit_code,name,address"]) + "\n")
+
+
 def gather_registry(scenarios: list[Path], target: Path) -> Path:
     """Put the registries of all scenarios side by side, one folder an estate."""
     target.mkdir(parents=True, exist_ok=True)

@@ -212,3 +212,13 @@ RELAY_TROUBLE = Table(
     Column("next_try_at", Instant, nullable=False),
     Column("last_error", Text, nullable=False),
 )
+
+# The newest word of a province about each of its districts: a province is not asked at every tick.
+PROVINCE_WORD = Table(
+    "province_word",
+    METADATA,
+    Column("server_code", String(32), primary_key=True),
+    Column("is_active", Boolean, nullable=False),
+    Column("read_at", Instant, nullable=False),
+    Column("last_connected_at", Instant),
+)
