@@ -1,32 +1,41 @@
-"""Read a published file the way any reader should: read-only, and closed to everything else."""
+"""Reading a published file: one question, one short connection."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-# A reader has no need of other files, of extensions, or of all the memory of the machine.
-READER_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": "false",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_community_extensions": "false",
+from ksc_ledger.errors import LedgerError
+
+# One configuration for every reader of a process: DuckDB refuses a second, differing one.
+_CONFIG: dict[str, Any] = {
+    "threads": 1,
     "memory_limit": "512MB",
-    "threads": "1",
-    "lock_configuration": "true",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
 }
 
 
-def query(
-    file: Path, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
-) -> list[dict[str, Any]]:
-    """Rows of one query as dicts. The link is resolved anew at each call: always one whole version."""
-    with duckdb.connect(
-        str(file.resolve(strict=True)), read_only=True, config=READER_CONFIG
-    ) as con:
-        found = con.execute(sql, parameters or None)
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+def query(file: Path, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+    """The rows of a query on a published file, by column name; instants are UTC.
+
+    The file is opened anew each time, so that the newest version answers.
+    """
+    if not file.is_file():
+        raise LedgerError(
+            "not_published",
+            f"Chưa có bản số liệu nào được xuất bản ({file}).",
+            "Chạy build_marts (hoặc make demo) rồi thử lại.",
+        )
+    # The version behind the link, so that an older version still open elsewhere cannot answer.
+    con = duckdb.connect(str(file.resolve()), read_only=True, config=_CONFIG)
+    try:
+        con.execute("set TimeZone = 'UTC'")
+        cursor = con.execute(sql, list(parameters))
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    finally:
+        con.close()

@@ -1,0 +1,329 @@
+"""Publishing: the checked marts become an immutable file that readers see whole or not at all.
+
+Readers open ``marts/ksc_ledger.duckdb``, a link to the newest version. The version is made under
+another name, verified by reading it through, and only then linked; an interrupted run leaves the
+version before it in service, and the next run sweeps what it left.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from ksc_ledger.clock import clock_of
+from ksc_ledger.errors import LedgerError
+from ksc_ledger.settings import Places, Settings
+from ksc_ledger.warehouse.engine import Connection, attach, quoted, statement, transaction
+from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, twins
+from ksc_ledger.warehouse.writer import locked_reader
+
+STAMP = "%Y%m%dT%H%M%S%fZ"
+MASK_PREFIX = "MÁY-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One of the two files of a version."""
+
+    link: Path
+    file_mode: int
+    directory_mode: int
+    is_masked: bool
+
+    def version(self, version_id: str) -> Path:
+        return self.link.with_name(f"{self.link.stem}.{version_id}.duckdb")
+
+    def beside(self, version_id: str) -> Path:
+        return self.link.with_name(f".{self.link.stem}.{version_id}.tmp")
+
+    @property
+    def versions(self) -> list[Path]:
+        """Oldest first; the id in the name sorts as its instant."""
+        return sorted(self.link.parent.glob(f"{self.link.stem}.2*.duckdb"))
+
+
+def editions(places: Places) -> tuple[Edition, Edition]:
+    """With names (for the few), then masked (for BI). Linked in this order."""
+    return (
+        Edition(
+            link=places.named_marts_file,
+            file_mode=0o640,
+            directory_mode=0o750,
+            is_masked=False,
+        ),
+        Edition(
+            link=places.marts_file,
+            file_mode=0o444,
+            directory_mode=0o755,
+            is_masked=True,
+        ),
+    )
+
+
+def publish(
+    settings: Settings,
+    *,
+    as_of_at: datetime | None = None,
+    code_version: str | None = None,
+    registry_sha256: str | None = None,
+    now: datetime | None = None,
+) -> str:
+    """Publish the marts that the last build left in the warehouse; the id of the new version.
+
+    What the caller says of the build must be what it finds, else LedgerError: then another build
+    came in between. ``now`` is the instant written into the version, by default the clock's of
+    this home; the id itself follows real time.
+    """
+    places = settings.places
+    published_at = now if now is not None else clock_of(places).now()
+    both = editions(places)
+    with locked_reader(settings) as con:
+        _agree(_built(con), as_of_at, code_version, registry_sha256)
+        for edition in both:
+            edition.link.parent.mkdir(parents=True, exist_ok=True)
+            edition.link.parent.chmod(edition.directory_mode)
+        _sweep(places, both)
+        version_id = _next_version_id(both)
+        for edition in both:
+            _write_version(con, settings, edition, version_id, published_at)
+        for edition in both:
+            _link(edition, version_id)
+        _write_parquet(con, settings, both[1].version(version_id))
+        for edition in both:
+            for old in edition.versions[: -settings.published_versions_kept]:
+                old.unlink()
+    return version_id
+
+
+def mask_salt(places: Places) -> str:
+    """The secret of this home that keeps masks stable and names from being guessed; made once."""
+    path = places.state / "mask_salt"
+    with suppress(FileNotFoundError):
+        return path.read_text("ascii")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    salt = secrets.token_hex(32)
+    beside = path.with_suffix(f".{os.getpid()}.tmp")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(salt)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(path)
+    return salt
+
+
+def _built(con: Connection) -> Mapping[str, object]:
+    cursor = con.execute("select as_of_at, code_version, registry_sha256 from wh.meta.build")
+    row = cursor.fetchone()
+    if row is None:
+        raise LedgerError(
+            "nothing_built",
+            "Kho chưa có số liệu nào được dựng xong để xuất bản.",
+            "Chạy bước dựng số liệu của build_marts trước.",
+        )
+    return dict(zip(("as_of_at", "code_version", "registry_sha256"), row, strict=True))
+
+
+def _agree(
+    built: Mapping[str, object],
+    as_of_at: datetime | None,
+    code_version: str | None,
+    registry_sha256: str | None,
+) -> None:
+    wanted = {
+        "as_of_at": as_of_at,
+        "code_version": code_version,
+        "registry_sha256": registry_sha256,
+    }
+    for name, value in wanted.items():
+        if value is not None and built[name] != value:
+            raise LedgerError(
+                "another_build",
+                f"Số liệu trong kho không phải của lượt dựng này ({name}: trong kho "
+                f"{built[name]}, lượt này {value}).",
+                "Một lượt dựng khác đã chạy xen vào. Chạy lại build_marts.",
+            )
+
+
+def _sweep(places: Places, both: tuple[Edition, Edition]) -> None:
+    """Remove what an interrupted run left; we hold the lock, so nobody else is writing."""
+    folders = [edition.link.parent for edition in both] + [places.marts / "parquet"]
+    for folder in folders:
+        for left in [*folder.glob(".*.tmp"), *folder.glob(".*.tmp.wal"), *folder.glob(".*.lnk")]:
+            left.unlink()
+    for edition in both:
+        # A version that was finished but never linked is newer than the one that is served.
+        if edition.link.exists():
+            served = edition.link.resolve()
+            for version in edition.versions:
+                if version.name > served.name:
+                    version.unlink()
+
+
+def _next_version_id(both: tuple[Edition, Edition]) -> str:
+    """Real time, and in any case later than every version that is there."""
+    instant = datetime.now(UTC)
+    for edition in both:
+        for path in edition.versions[-1:]:
+            newest = datetime.strptime(path.stem.rpartition(".")[2], STAMP).replace(tzinfo=UTC)
+            instant = max(instant, newest + timedelta(microseconds=1))
+    return instant.strftime(STAMP)
+
+
+def _write_version(
+    con: Connection,
+    settings: Settings,
+    edition: Edition,
+    version_id: str,
+    published_at: datetime,
+) -> None:
+    """Make, verify and name one file; it is not served yet."""
+    beside = edition.beside(version_id)
+    salt = mask_salt(settings.places) if edition.is_masked else None
+    try:
+        with _attached(con, beside):
+            with transaction(con):
+                _fill(con, settings, version_id, published_at, salt)
+            con.execute("checkpoint pub")
+        _verify(con, settings, beside)
+        beside.chmod(edition.file_mode)
+        _sync(beside)
+        beside.rename(edition.version(version_id))
+        _sync(beside.parent)
+    except BaseException:
+        for left in (beside, beside.with_name(beside.name + ".wal")):
+            left.unlink(missing_ok=True)
+        raise
+
+
+def _fill(
+    con: Connection,
+    settings: Settings,
+    version_id: str,
+    published_at: datetime,
+    salt: str | None,
+) -> None:
+    """The tables, their comments and the macros, in the attached file."""
+    con.execute("create schema pub.marts")
+    for twin in twins(settings.sql).values():
+        if twin.table != PUBLISHED:
+            _copy(con, twin, salt)
+    con.execute(
+        f"create table pub.marts.{PUBLISHED} as select $version_id as version_id,"
+        " $published_at::timestamptz as published_at, as_of_at, code_version,"
+        " registry_sha256, rules_version from wh.meta.build",
+        {"version_id": version_id, "published_at": published_at},
+    )
+    for twin in twins(settings.sql).values():
+        _comment(con, twin)
+    con.execute("use pub")
+    con.execute(statement(settings.sql, "published/macros"))
+    con.execute("use memory")
+
+
+@contextmanager
+def _attached(con: Connection, file: Path) -> Iterator[None]:
+    attach(con, file, "pub")
+    try:
+        yield
+    finally:
+        con.execute("use memory")
+        con.execute("detach pub")
+
+
+def _copy(con: Connection, twin: Twin, salt: str | None) -> None:
+    columns = ", ".join(_column(column, salt) for column in twin.columns)
+    con.execute(
+        f'create table pub.marts."{twin.table}" as select {columns} from wh.marts."{twin.table}"'
+    )
+
+
+def _column(column: Column, salt: str | None) -> str:
+    name = f'"{column.name}"'
+    if salt is None or not column.is_masked:
+        return name
+    digest = f"upper(sha256({quoted(salt)} || ':' || endpoint_id)[1:8])"
+    return (
+        f"case when {name} <> '' then {quoted(MASK_PREFIX)} || {digest} else {name} end as {name}"
+    )
+
+
+def _comment(con: Connection, twin: Twin) -> None:
+    table = f'pub.marts."{twin.table}"'
+    con.execute(f"comment on table {table} is {quoted(twin.vi)}")
+    for column in twin.columns:
+        con.execute(f'comment on column {table}."{column.name}" is {quoted(column.vi)}')
+
+
+def _verify(con: Connection, settings: Settings, file: Path) -> None:
+    """Read the file through; a damaged block shows itself only when it is read."""
+    if file.with_name(file.name + ".wal").exists():
+        raise LedgerError(
+            "published_file_not_whole",
+            f"Tệp {file.name} chưa được ghi trọn (còn nhật ký giao dịch).",
+            "Chạy lại build_marts; bản trước vẫn được phục vụ.",
+        )
+    try:
+        attach(con, file, "made", read_only=True)
+        for table in twins(settings.sql):
+            found = con.execute(
+                f'select count(*), bit_xor(hash(t)) from made.marts."{table}" as t'
+            ).fetchall()[0]
+            if table == PUBLISHED:
+                continue
+            wanted = con.execute(f'select count(*) from wh.marts."{table}"').fetchall()[0]
+            if found[0] != wanted[0]:
+                raise LedgerError(
+                    "published_file_not_whole",
+                    f"Bảng {table} trong tệp xuất bản có {found[0]} dòng, trong kho có "
+                    f"{wanted[0]} dòng.",
+                    "Chạy lại build_marts; bản trước vẫn được phục vụ.",
+                )
+        con.execute("detach made")
+    except duckdb.Error as error:
+        raise LedgerError(
+            "published_file_not_whole",
+            f"Không đọc lại được tệp vừa ghi {file.name}: {error}",
+            "Kiểm tra ổ đĩa rồi chạy lại build_marts; bản trước vẫn được phục vụ.",
+        ) from error
+
+
+def _link(edition: Edition, version_id: str) -> None:
+    """Let the link point at the version, in one step. Relative: the folder may be mounted."""
+    beside = edition.link.with_name(f".{edition.link.stem}.lnk")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(edition.version(version_id).name)
+    beside.replace(edition.link)
+    _sync(edition.link.parent)
+
+
+def _write_parquet(con: Connection, settings: Settings, masked: Path) -> None:
+    """The same tables for tools without a DuckDB driver: masked, each file whole."""
+    folder = settings.places.marts / "parquet"
+    folder.mkdir(parents=True, exist_ok=True)
+    attach(con, masked, "made", read_only=True)
+    for table in twins(settings.sql):
+        beside = folder / f".{table}.tmp"
+        con.execute(
+            f'copy made.marts."{table}" to {quoted(str(beside))} (format parquet, compression zstd)'
+        )
+        beside.replace(folder / f"{table}.parquet")
+    con.execute("detach made")
+    for old in folder.glob("*.parquet"):
+        if old.stem not in twins(settings.sql):
+            old.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

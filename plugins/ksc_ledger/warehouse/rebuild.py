@@ -1,0 +1,129 @@
+"""The warehouse anew from what was landed, beside the old one, then put in its place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from ksc_ledger.errors import LedgerError
+from ksc_ledger.landing.manifest import Load
+from ksc_ledger.registry.model import Registry
+from ksc_ledger.settings import Settings
+from ksc_ledger.warehouse.builder import (
+    BuildReport,
+    build_in,
+    cutoffs_by_registry,
+    new_loads,
+    report_of,
+    server_order,
+)
+from ksc_ledger.warehouse.engine import attach, connect
+from ksc_ledger.warehouse.history import Cutoffs, apply_loads
+from ksc_ledger.warehouse.writer import lock, open_warehouse
+
+log = logging.getLogger(__name__)
+
+
+def rebuild(
+    settings: Settings,
+    registry: Registry,
+    *,
+    code_version: str,
+    as_of_at: datetime | None = None,
+) -> BuildReport:
+    """History and marts from every landed load, in order; also takes in loads that came too late.
+
+    No server is asked and nothing is published. Ages are judged with the limits that were in force
+    when a load was first applied, as far as the old warehouse can still be read. ``as_of_at`` is
+    that of the old marts, else of the newest load. The old file stays beside the new one as
+    ``ledger.before_rebuild.duckdb``; it is in place until the new one is whole and checked.
+    """
+    places = settings.places
+    target = places.warehouse_file
+    fresh = target.with_name("ledger.rebuild.duckdb")
+    with lock(settings):
+        _remove(fresh)
+        judged, built_at = _remembered(settings, target)
+        by_registry = cutoffs_by_registry(registry)
+        con = connect(settings)
+        try:
+            open_warehouse(con, settings, fresh)
+            loads = list(new_loads(con, places))
+            at = as_of_at or built_at or max((load.as_of_at for load in loads), default=None)
+            if at is None:
+                raise LedgerError(
+                    "nothing_landed",
+                    f"Thư mục {places.snapshot} chưa có lần tải nào để dựng lại.",
+                    "Kiểm tra KSC_LEDGER_HOME, hoặc khôi phục landing/snapshot từ bản sao lưu.",
+                )
+            outcome = apply_loads(
+                con,
+                loads,
+                places=places,
+                sql=settings.sql,
+                cutoffs_of=_first_judged(judged, by_registry),
+                server_order=server_order(registry),
+            )
+            rows = build_in(con, settings, registry, as_of_at=at, code_version=code_version)
+            con.execute("checkpoint wh")
+        except BaseException:
+            con.close()
+            _remove(fresh)
+            raise
+        con.close()
+        _swap(fresh, target)
+    return report_of(registry, at, outcome, rows)
+
+
+def _remembered(settings: Settings, file: Path) -> tuple[dict[str, Cutoffs], datetime | None]:
+    """What the old warehouse knows that landing does not: limits of each load, the last as_of_at."""
+    if not file.exists():
+        return {}, None
+    con = connect(settings)
+    try:
+        attach(con, file, "wh", read_only=True)
+        rows = con.execute(
+            "select load_id, stale_before_at, old_bases_before_at from wh.hist.load_log"
+            " where stale_before_at is not null"
+        ).fetchall()
+        built = con.execute("select as_of_at from wh.meta.build").fetchone()
+    except duckdb.Error as error:
+        # A rebuild is what one does when the file is damaged, so this must not stop it.
+        log.warning("Không đọc được kho cũ, xét tuổi số liệu theo danh mục hiện hành: %s", error)
+        return {}, None
+    finally:
+        con.close()
+    cutoffs = {
+        load_id: Cutoffs(stale_before_at=stale, old_bases_before_at=bases)
+        for load_id, stale, bases in rows
+    }
+    return cutoffs, built[0] if built else None
+
+
+def _first_judged(
+    judged: dict[str, Cutoffs], by_registry: Callable[[Load], Cutoffs]
+) -> Callable[[Load], Cutoffs]:
+    return lambda load: judged.get(load.load_id) or by_registry(load)
+
+
+def _swap(fresh: Path, target: Path) -> None:
+    """Put the new file in place. A crash in between leaves no file, and a build then makes one."""
+    old = target.with_name("ledger.before_rebuild.duckdb")
+    _remove(old)
+    for name in (target, _wal(target)):
+        if name.exists():
+            name.rename(old if name == target else _wal(old))
+    fresh.rename(target)
+
+
+def _remove(file: Path) -> None:
+    for name in (file, _wal(file)):
+        name.unlink(missing_ok=True)
+
+
+def _wal(file: Path) -> Path:
+    return file.with_name(file.name + ".wal")

@@ -1,0 +1,126 @@
+"""The one writer of the warehouse: a file lock first, then a short connection.
+
+DuckDB itself refuses a second process at once and without waiting; the lock makes it wait. It also
+covers what Airflow's pool does not: the command line and a second deployment on the same home.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ksc_ledger.errors import LedgerError
+from ksc_ledger.settings import Settings
+from ksc_ledger.warehouse.engine import Connection, attach, connect, one, transaction
+
+POLL_SECONDS = 0.2
+SPARE_BYTES = 64 * 1024 * 1024
+
+
+@contextmanager
+def lock(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[None]:
+    """Hold the warehouse for oneself; ends with the process at the latest.
+
+    Raises LedgerError when another process still holds it after ``timeout_seconds``.
+    """
+    path = settings.places.warehouse_file.with_name("ledger.duckdb.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o660)
+    try:
+        _wait(descriptor, path, timeout_seconds)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writer(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Connection]:
+    """The lock and a connection whose current database is the warehouse, migrated.
+
+    The file is made on first use. Nothing is in a transaction yet.
+    """
+    with lock(settings, timeout_seconds=timeout_seconds):
+        file = settings.places.warehouse_file
+        _need_space(file)
+        con = connect(settings)
+        try:
+            open_warehouse(con, settings, file)
+            yield con
+        finally:
+            con.close()
+
+
+@contextmanager
+def locked_reader(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Connection]:
+    """The lock and a connection whose current database is in memory; the warehouse is ``wh``.
+
+    The warehouse cannot be written through it, and it must exist.
+    """
+    with lock(settings, timeout_seconds=timeout_seconds):
+        con = connect(settings)
+        try:
+            attach(con, settings.places.warehouse_file, "wh", read_only=True)
+            yield con
+        finally:
+            con.close()
+
+
+def open_warehouse(con: Connection, settings: Settings, file: Path) -> None:
+    """Attach a warehouse file as the current database and bring its tables up to date."""
+    attach(con, file, "wh")
+    con.execute("use wh")
+    con.execute("create table if not exists main.applied_ddl (name varchar not null)")
+    applied = {name for (name,) in con.execute("select name from main.applied_ddl").fetchall()}
+    for path in sorted((settings.sql / "ddl").glob("*.sql")):
+        if path.stem in applied:
+            continue
+        with transaction(con):
+            con.execute(path.read_text("utf-8"))
+            con.execute("insert into main.applied_ddl values (?)", [path.stem])
+        con.execute("checkpoint wh")  # definitions are the part of a WAL that replays worst
+
+
+def _wait(descriptor: int, path: Path, timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LedgerError(
+                    "warehouse_busy",
+                    f"Kho số liệu đang được một tiến trình khác ghi (khóa {path}).",
+                    "Chờ lượt đang chạy kết thúc rồi chạy lại; không xóa tệp khóa.",
+                ) from None
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+def _need_space(file: Path) -> None:
+    """A full disk in the middle of a load costs more than one refused at its start."""
+    size = file.stat().st_size if file.exists() else 0
+    free = shutil.disk_usage(file.parent).free
+    if free < 3 * size + SPARE_BYTES:
+        raise LedgerError(
+            "disk_nearly_full",
+            f"Ổ đĩa của {file.parent} chỉ còn {free // 2**20} MB, "
+            f"cần ít nhất {(3 * size + SPARE_BYTES) // 2**20} MB.",
+            "Giải phóng ổ đĩa (bản xuất bản cũ, bản sao lưu) rồi chạy lại.",
+        )
+
+
+def table_exists(con: Connection, schema: str, table: str) -> bool:
+    """Whether the current database has the table."""
+    (count,) = one(
+        con,
+        "select count(*) from duckdb_tables() where database_name = current_database()"
+        " and schema_name = ? and table_name = ?",
+        [schema, table],
+    )
+    return bool(count)

@@ -1,0 +1,109 @@
+-- One row per host of the load being applied, judged at the instant it was observed.
+-- Grain: (endpoint_id).  Feeds: apply_load.
+with hosts as (
+    select
+        *,
+        lower(regexp_replace(trim(display_name), '~{1,2}[0-9]+$', '')) as name_key,
+        regexp_matches(trim(display_name), '~[0-9]+$') as has_suffix,
+        status_bits & 4 <> 0 as has_agent,
+        status_bits & 16 <> 0 as has_protection
+    from read_parquet(getvariable('snapshot_path'))
+),
+
+-- Few names are borne twice; only those rows are laid side by side.
+namesakes as (
+    select *
+    from hosts
+    where
+        name_key in (
+            select h.name_key
+            from hosts as h
+            where h.name_key <> ''
+            group by h.name_key
+            having count(*) > 1
+        )
+),
+
+-- The best record of a name comes first: it is the one that counts.
+ranked as (
+    select
+        *,
+        row_number() over by_name > 1 as has_better,
+        coalesce(bool_or(has_suffix) over better_by_name, false) as has_better_with_suffix,
+        mac_address is not null and row_number() over by_mac > 1 as has_better_with_mac,
+        serial_number is not null and row_number() over by_serial > 1 as has_better_with_serial
+    from namesakes
+    window
+        by_name as (
+            partition by name_key
+            order by
+                last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
+        ),
+        better_by_name as (
+            partition by name_key
+            order by
+                last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
+            rows between unbounded preceding and 1 preceding
+        ),
+        by_mac as (
+            partition by name_key, mac_address
+            order by
+                last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
+        ),
+        by_serial as (
+            partition by name_key, serial_number
+            order by
+                last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
+        )
+),
+
+duplicates as (
+    select
+        *,
+        (has_suffix and has_better) or has_better_with_suffix
+        or has_better_with_mac or has_better_with_serial as is_duplicate
+    from ranked
+),
+
+-- Of live machines of one name, the one made first has the name; the others copied it.
+twins as (
+    select
+        endpoint_id,
+        row_number() over (partition by name_key order by created_at nulls last, endpoint_id) > 1
+            as has_name_twin
+    from duplicates
+    where has_agent and has_protection and not is_duplicate
+)
+
+select
+    h.endpoint_id,
+    h.display_name,
+    h.netbios_name,
+    h.dns_name,
+    h.group_path,
+    h.is_unassigned,
+    h.has_agent and h.has_protection as is_installed,
+    h.has_agent and not h.has_protection as is_agent_only,
+    h.has_agent and h.has_protection and coalesce(h.rtp_state between 4 and 8, false)
+        as is_protected,
+    h.has_agent and h.has_protection
+    and (h.bases_at is null or h.bases_at < getvariable('old_bases_before_at')) as has_old_bases,
+    h.has_agent
+    and (h.last_connected_at is null or h.last_connected_at < getvariable('stale_before_at'))
+        as is_stale,
+    coalesce(d.is_duplicate, false) as is_duplicate,
+    coalesce(t.has_name_twin, false) as has_name_twin,
+    coalesce(h.status_mask & 4096 <> 0, false) as has_antivirus_conflict,
+    h.status_id,
+    h.rtp_state,
+    h.antivirus_version,
+    coalesce(h.computer_type_bits & 2 <> 0, h.os_name ilike '%server%', false) as is_server_os,
+    h.created_at,
+    h.last_visible_at,
+    h.last_connected_at,
+    h.bases_at,
+    h.mac_address,
+    h.serial_number
+from hosts as h
+left join duplicates as d on h.endpoint_id = d.endpoint_id
+left join twins as t on h.endpoint_id = t.endpoint_id
