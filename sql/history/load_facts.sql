@@ -1,13 +1,30 @@
 -- One row per host of the load being applied, judged at the instant it was observed.
 -- Grain: (endpoint_id).  Feeds: apply_load.
-with hosts as (
+
+-- What the server stamped is brought to our clock where its own is wrong by more than ten minutes,
+-- and an instant that lies ahead of the reading all the same is unknown: it must never look fresh.
+with told as (
     select
         *,
+        getvariable('observed_at') + interval 10 minutes as latest_at,
+        getvariable('clock_ahead_seconds') * interval 1 second as ahead
+    from read_parquet(getvariable('snapshot_path'))
+),
+
+hosts as (
+    select
+        * exclude (latest_at, ahead) replace (
+            if(last_connected_at - ahead <= latest_at, last_connected_at - ahead, null)
+                as last_connected_at,
+            if(last_visible_at - ahead <= latest_at, last_visible_at - ahead, null)
+                as last_visible_at,
+            if(bases_at <= latest_at, bases_at, null) as bases_at
+        ),
         lower(regexp_replace(trim(display_name), '~{1,2}[0-9]+$', '')) as name_key,
         regexp_matches(trim(display_name), '~[0-9]+$') as has_suffix,
         status_bits & 4 <> 0 as has_agent,
         status_bits & 16 <> 0 as has_protection
-    from read_parquet(getvariable('snapshot_path'))
+    from told
 ),
 
 -- Few names are borne twice; only those rows are laid side by side.

@@ -7,7 +7,7 @@ of the day before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -40,7 +40,7 @@ def newest_as_of_at(events: Iterable[Mapping[str, Any]]) -> datetime | None:
 
 
 def aware(text: str) -> datetime:
-    """An ISO 8601 instant with an offset, as a datetime; anything else is an error."""
+    """An ISO 8601 instant with an offset, in UTC; anything else is an error."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -51,4 +51,4 @@ def aware(text: str) -> datetime:
             f"as_of_at = {text!r} không phải là thời điểm ISO 8601 có múi giờ.",
             "Ghi dạng 2022-10-12T08:00:00+07:00.",
         )
-    return instant
+    return instant.astimezone(UTC)

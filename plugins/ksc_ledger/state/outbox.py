@@ -25,13 +25,14 @@ from sqlalchemy import (
     and_,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
 )
 
 from ksc_ledger.state.database import reading
-from ksc_ledger.state.tables import OUTBOX, OUTBOX_RECIPIENT, RELAY_TROUBLE
+from ksc_ledger.state.tables import OUTBOX, OUTBOX_RECIPIENT, RELAY_TROUBLE, Instant
 
 # Kinds that tell of a loss: whoever received one is told when it is over.
 REMINDER_KIND = "still_lost"
@@ -344,7 +345,7 @@ def settle(
             "last_error": error,
         }
         if any(result.status is RecipientStatus.SENT for result in results):
-            values["sent_at"] = func.coalesce(OUTBOX.c.sent_at, now)
+            values["sent_at"] = func.coalesce(OUTBOX.c.sent_at, literal(now, Instant))
         if status is not MailStatus.PENDING:
             values["finished_at"] = now
         connection.execute(

@@ -222,3 +222,40 @@ PROVINCE_WORD = Table(
     Column("read_at", Instant, nullable=False),
     Column("last_connected_at", Instant),
 )
+
+# What each obligation of each unit had become when it was last judged; fct_obligation_status.
+OBLIGATION_STATUS = Table(
+    "obligation_status",
+    METADATA,
+    Column("obligation_code", String(32), primary_key=True),
+    Column("unit_code", String(32), primary_key=True),
+    Column("estate_code", String(32), nullable=False, index=True),
+    Column("directive_code", String(32), nullable=False),
+    Column("document_number", Text),
+    Column("obligation_kind", String(32), nullable=False),
+    Column("wording", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("met_at", Instant),
+    Column("overdue_days", Integer, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+# One row an estate: the newest instant it was judged for, and when the province last had a digest.
+OBLIGATION_WATCH = Table(
+    "obligation_watch",
+    METADATA,
+    Column("estate_code", String(32), primary_key=True),
+    Column("judged_at", Instant, nullable=False),
+    Column("digest_at", Instant),
+)
+
+# The reminders that were given: a key is there once, and then that notice is never given again.
+OBLIGATION_NOTICE = Table(
+    "obligation_notice",
+    METADATA,
+    Column("notice_key", String(200), primary_key=True),
+    Column("estate_code", String(32), nullable=False, index=True),
+    Column("given_at", Instant, nullable=False),
+)

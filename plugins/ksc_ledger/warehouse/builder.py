@@ -23,6 +23,7 @@ from ksc_ledger.warehouse.marts import (
     point_at_history,
     prepare,
 )
+from ksc_ledger.warehouse.operations import point_at_operations
 from ksc_ledger.warehouse.writer import writer
 
 
@@ -92,6 +93,7 @@ def build_in(
     with transaction(con):
         prepare(con, settings.sql, run)
         point_at_history(con)
+        point_at_operations(con, settings)
         made = build_models(con, settings.sql, registry)
         _drop_others(con, made)
         con.execute("delete from meta.build")

@@ -21,6 +21,10 @@ from ksc_ledger.settings import Places
 from ksc_ledger.warehouse.engine import Connection, one, statement, transaction
 
 
+WRONG_CLOCK_SECONDS = 600
+"""A server's clock that differs by more is wrong, and what it stamped is judged by its own clock."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutoffs:
     """The instants against which a load's ages are judged, once and for all, at observed_at.
@@ -159,6 +163,7 @@ def _read_facts(con: Connection, load: Load, places: Places, sql: Path, cutoffs:
         "observed_at": load.observed_at,
         "stale_before_at": cutoffs.stale_before_at,
         "old_bases_before_at": cutoffs.old_bases_before_at,
+        "clock_ahead_seconds": _clock_ahead_seconds(load),
     }
     for name, value in variables.items():
         con.execute(f"set variable {name} = $1", [value])
@@ -173,6 +178,12 @@ def _read_facts(con: Connection, load: Load, places: Places, sql: Path, cutoffs:
     if rows != ids:
         raise _twice(con, load)
     return bool(hardware)
+
+
+def _clock_ahead_seconds(load: Load) -> int:
+    """What the server's stamps are put right by; a small difference may be the network's."""
+    skew = load.clock_skew_seconds or 0
+    return skew if abs(skew) > WRONG_CLOCK_SECONDS else 0
 
 
 def _twice(con: Connection, load: Load) -> LedgerError:

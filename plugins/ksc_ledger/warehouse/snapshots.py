@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ksc_ledger.errors import FaultCode, LedgerError, SourceFault
+from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing import manifest
 from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Places, Settings
@@ -72,17 +72,18 @@ def type_loads(loads: Iterable[Load], settings: Settings) -> list[Load]:
 def type_hosts(load: Load, places: Places, settings: Settings) -> Path:
     """Write the typed snapshot of a load, whole or not at all, and give its path.
 
-    One that exists is kept: the same load has the same content. Raises SourceFault (`protocol`)
-    naming row and attribute when the server's rows are not what the protocol says.
+    One that exists is kept: the same load has the same content. Raises SourceFault: `protocol`
+    naming row and attribute when the server's rows are not what the protocol says, `internal` when
+    what collection kept cannot be read.
     """
     target = load.parquet(places)
     if target.exists():
         return target
-    if load.hosts_path is None:
-        raise LedgerError(
-            "load_without_rows",
-            f"Tải {load.load_id} không có tệp dữ liệu máy trạm.",
-            "Thu thập lại máy chủ này.",
+    if load.hosts_path is None or not (places.home / load.hosts_path).is_file():
+        raise SourceFault(
+            FaultCode.INTERNAL,
+            f"Tải {load.load_id} không còn tệp dữ liệu máy trạm đã đọc.",
+            "Thu thập lại máy chủ này; nếu lặp lại thì báo nhóm kỹ thuật.",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_suffix(f".{os.getpid()}.tmp")
@@ -133,6 +134,12 @@ def _type(con: Connection, load: Load, places: Places, settings: Settings) -> No
             f"JSON hợp lệ{where}.",
             _REMEDY,
         ) from error
+    except duckdb.IOException as error:
+        raise SourceFault(
+            FaultCode.INTERNAL,
+            f"Không đọc được tệp dữ liệu máy trạm của tải {load.load_id}: {error}",
+            "Kiểm tra ổ đĩa, rồi thu thập lại máy chủ này.",
+        ) from error
     _refuse_wrong_rows(con, load)
 
 
@@ -148,8 +155,16 @@ def _refuse_wrong_rows(con: Connection, load: Load) -> None:
             f"kiểu thuộc tính {wrong[1]}.",
             _REMEDY,
         )
-    # One machine may lack a name; a whole answer without names means that the attribute is gone.
     (rows, named) = one(con, "select count(*), count(display_name) from hosts")
+    # A compressed file that was cut short reads as a shorter one, without an error.
+    if rows != load.rows_read_count:
+        raise SourceFault(
+            FaultCode.INTERNAL,
+            f"Tệp dữ liệu của tải {load.load_id} có {rows} dòng, lúc thu thập đọc được "
+            f"{load.rows_read_count} dòng.",
+            "Kiểm tra ổ đĩa, rồi thu thập lại máy chủ này.",
+        )
+    # One machine may lack a name; a whole answer without names means that the attribute is gone.
     if rows and not named:
         raise SourceFault(
             FaultCode.PROTOCOL,

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from ksc_ledger.clock import VIETNAM
 from ksc_ledger.state import outbox, reading
 from ksc_ledger.state.outbox import Channel, MailStatus, Recipient, RecipientStatus, Result
 from unit.alerts.mails import AT, LIVE, REHEARSAL, a_new_mail, put
@@ -148,6 +149,29 @@ def test_the_instant_of_sending_is_that_of_the_first_recipient(engine: Engine) -
     )
     (row,) = outbox.mails(engine)
     assert (row.status, row.sent_at) == ("sent", AT)
+
+
+def test_the_instant_of_sending_is_the_same_instant_whatever_zone_it_was_told_in(
+    engine: Engine,
+) -> None:
+    put(engine, a_new_mail())
+    mail = claim(engine)
+    outbox.bind(engine, mail, TO, AT)
+    told_in_vietnam = AT.astimezone(VIETNAM)
+    results = [Result(address=one.address, status=RecipientStatus.SENT) for one in TO]
+    outbox.settle(engine, mail, results, now=told_in_vietnam, retry_at=AT, is_last_try=False)
+    (row,) = outbox.mails(engine)
+    assert row.sent_at == AT
+
+
+def test_only_channels_with_a_mail_to_send_are_waiting(engine: Engine) -> None:
+    assert outbox.waiting_channels(engine) == set()
+    put(engine, a_new_mail())
+    assert outbox.waiting_channels(engine) == {Channel.ALERTS}
+    mail = claim(engine)
+    outbox.bind(engine, mail, TO, AT)
+    settle(engine, mail, a=RecipientStatus.SENT, b=RecipientStatus.SENT)
+    assert outbox.waiting_channels(engine) == set()
 
 
 def test_a_mail_put_back_waits_until_its_time(engine: Engine) -> None:
