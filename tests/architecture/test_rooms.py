@@ -28,10 +28,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulator": {"rules"},
     "orchestration": {
         "rules", "registry", "state", "landing", "sources", "collection", "quality", "warehouse",
-        "alerts", "letters", "intake",
+        "alerts", "letters", "intake", "obligations", "watchdog",
     },
     "rehearsal": {"rules", "registry", "landing", "warehouse", "simulator", "state"},
     "letters": {"rules"},
+    "obligations": {"rules", "registry", "state", "warehouse", "letters", "alerts"},
+    "watchdog": {"rules", "state", "alerts"},
     "intake": {"rules", "registry", "landing"},
     "cli": {"*"},
 }  # fmt: skip

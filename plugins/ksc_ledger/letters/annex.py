@@ -21,7 +21,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from ksc_ledger.letters.model import Letter, LetterKind, ReportForm, Section, UnitRow
 from ksc_ledger.letters.office_files import stamped
 from ksc_ledger.letters.words import ANNEX_TITLES, GAP, clean, issued_on, row_note
-from ksc_ledger.rules.numbers import written_date
+from ksc_ledger.rules.figures import written_date
 
 FONT = "Times New Roman"
 COUNT_FORMAT = "#,##0"  # shown as 1.077 where Excel speaks Vietnamese

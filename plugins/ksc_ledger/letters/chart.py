@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ksc_ledger.letters.model import GapReason
 from ksc_ledger.letters.words import PART_NAMES
-from ksc_ledger.rules.numbers import count
+from ksc_ledger.rules.figures import count
 
 _GIVEN, _LOST, _ADDED, _GOOD = "#44546a", "#c0504d", "#8064a2", "#4f8a3c"
 

@@ -16,7 +16,7 @@ from ksc_ledger.letters.model import (
     Sources,
     UnitRow,
 )
-from ksc_ledger.rules.numbers import count, share, written_date
+from ksc_ledger.rules.figures import count, share, written_date
 from ksc_ledger.rules.text import nfc
 from ksc_ledger.rules.working_days import VIETNAM
 

@@ -34,7 +34,7 @@ from ksc_ledger.letters.words import (
     shown_count,
     source_sentence,
 )
-from ksc_ledger.rules.numbers import count, written_date
+from ksc_ledger.rules.figures import count, written_date
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHART_WIDTH_MM = 155

@@ -15,7 +15,7 @@ from rich.table import Table
 from ksc_ledger.clock import VIETNAM
 from ksc_ledger.rehearsal.home import USERS
 from ksc_ledger.rehearsal.timeline import Figure
-from ksc_ledger.rules.numbers import count, percent
+from ksc_ledger.rules.figures import count, percent
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.reader import query
 

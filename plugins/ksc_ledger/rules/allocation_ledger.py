@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Self
 
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.rules.numbers import count, written_date
+from ksc_ledger.rules.figures import count, written_date
 
 ONE_DAY = timedelta(days=1)
 

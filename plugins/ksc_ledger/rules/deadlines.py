@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.rules.numbers import count, share, written_date
+from ksc_ledger.rules.figures import count, share, written_date
 from ksc_ledger.rules.text import nfc
 from ksc_ledger.rules.working_days import VIETNAM, WorkingCalendar
 

@@ -16,7 +16,7 @@ from ksc_ledger.clock import VIETNAM, end_of_day, start_of_day
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.registry import version
 from ksc_ledger.registry.model import Registry
-from ksc_ledger.rules.numbers import count, share, written_date
+from ksc_ledger.rules.figures import count, share, written_date
 from ksc_ledger.settings import Settings
 from ksc_ledger.warehouse.engine import Connection, statement
 from ksc_ledger.warehouse.marts import RULES_VERSION, Run, build_models, prepare

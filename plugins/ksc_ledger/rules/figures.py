@@ -1,4 +1,3 @@
-# ruff: noqa: A005 - imported by its full name only; Airflow's plugin loader does not see the package
 """Numbers and dates as Vietnamese letters write them: ``1.077``, ``32,6 %``, ``12/10/2022``."""
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from ksc_ledger.rules.numbers import (
+from ksc_ledger.rules.figures import (
     FigureError,
     count,
     percent,
