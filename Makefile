@@ -44,7 +44,7 @@ test: $(DEV) ## the fast tests: no root, no Docker, no browser
 	@$(BIN)/python -m pytest -m "not long" -q -n 2
 
 test-long: $(DEV) ## random kills, long replays, the road through the scheduler
-	@$(BIN)/python -m pytest -m long -q
+	@$(BIN)/python -m pytest -m long -q -n 2
 
 lint: $(DEV) ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .
@@ -63,3 +63,13 @@ lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
 
 clean: ## remove the environment and the caches, never data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+bench: $(RUNTIME) ## the benchmarks, as ratios of one run (QUICK=1 for a small one)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+# What `make test-long` needs beyond Python: rendering letters, a real PostgreSQL.
+SYSTEM_PACKAGES := libreoffice-writer poppler-utils fonts-liberation postgresql
+
+system-deps: ## the Debian packages that test-long needs (as root)
+	@missing=; for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
