@@ -75,11 +75,15 @@ def write_estate(
     timeline: Sequence[Row] = ({"at": AT, "do": "collect"},),
     ends_at: str | None = None,
     estate_code: str = "dong_thap",
+    figures: Sequence[Row] = (),
+    units: Sequence[str] = (),
 ) -> Path:
     """Write a scenario into ``folder`` (whose name becomes the scenario's) and return the folder.
 
     Without ``servers`` there is one provincial server ``dtp``. Groups that devices name are added
     to groups.csv by themselves. Rows of ``hosts`` without ``server_code`` lie on the first server.
+    ``figures`` are the entries of expected.yml; the registry's folder holds ``units`` and nothing
+    more (without them each server's code is a unit), which is all that the simulator looks at.
     """
     all_servers = [dict(row) for row in servers] or [server("dtp")]
     first = str(all_servers[0]["server_code"])
@@ -106,6 +110,13 @@ def write_estate(
     }
     # JSON is YAML, and needs no library here.
     (folder / "scenario.yml").write_text(json.dumps(scenario, ensure_ascii=False), "utf-8")
+    (folder / "expected.yml").write_text(
+        json.dumps({"figures": [dict(row) for row in figures]}, ensure_ascii=False), "utf-8"
+    )
+    registry = folder / "registry" / estate_code
+    registry.mkdir(parents=True, exist_ok=True)
+    codes = units or list(dict.fromkeys(str(row["server_code"]) for row in all_servers))
+    write_csv(registry / "units.csv", [{"unit_code": code} for code in codes])
     write_csv(estate / "servers.csv", all_servers)
     write_csv(estate / "groups.csv", all_groups, ["server_code", "group_path"])
     for code, rows in by_server.items():

@@ -1,4 +1,4 @@
-"""``python -m ksc_ledger.simulator SCENARIO…``: serve until Ctrl-C."""
+"""``python -m ksc_ledger.simulator SCENARIO…``: serve until Ctrl-C; with ``--check`` only check."""
 
 from __future__ import annotations
 
@@ -11,17 +11,26 @@ from datetime import datetime
 from pathlib import Path
 
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.simulator.check import check_scenario, refuse_shared_codes
+from ksc_ledger.simulator.scenario import read
 from ksc_ledger.simulator.simulator import Simulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the scenarios until SIGINT or SIGTERM; 1 when they cannot be served."""
+    """Serve the scenarios until SIGINT or SIGTERM; 1 when they have mistakes or cannot be served."""
     parser = argparse.ArgumentParser(prog="ksc_ledger.simulator", description=__doc__)
     parser.add_argument("scenarios", nargs="+", type=Path, metavar="SCENARIO")
     parser.add_argument("--port", type=int, default=13299, help="of the first server; 0 = any")
-    parser.add_argument("--run-dir", type=Path, required=True, help="ports.json, certificates")
+    parser.add_argument("--run-dir", type=Path, help="where ports.json and certificates lie")
     parser.add_argument("--clock", type=_instant, help="ISO instant; default: the scenarios' end")
+    parser.add_argument(
+        "--check", action="store_true", help="print every mistake and serve nothing"
+    )
     given = parser.parse_args(arguments)
+    if given.check:
+        return _check(given.scenarios)
+    if given.run_dir is None:
+        parser.error("--run-dir is needed to serve")
     is_over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: is_over.set())
@@ -38,6 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         while not is_over.wait(1):
             continue
     return 0
+
+
+def _check(folders: Sequence[Path]) -> int:
+    """Print the mistakes of all folders; 0 when there is none."""
+    said = []
+    for folder in folders:
+        prefix = f"{folder.absolute().name}/" if len(folders) > 1 else ""
+        said += [f"{prefix}{mistake}" for mistake in check_scenario(folder)]
+    try:
+        refuse_shared_codes(read(folder)[0] for folder in folders)
+    except LedgerError as error:
+        said.append(str(error))
+    sys.stdout.write("".join(f"{line}\n" for line in said))
+    sys.stdout.write(f"{len(said)} lỗi.\n" if said else "Không có lỗi.\n")
+    return 1 if said else 0
 
 
 def _table(simulator: Simulator) -> str:

@@ -85,7 +85,17 @@ class Arguments:
         return found
 
     def order(self, name: str) -> tuple[tuple[str, bool], ...]:
-        """Sort keys: attribute and whether ascending."""
+        """Sort keys: attribute and whether ascending.
+
+        A known client sends one key where an array of keys belongs, and one with blanks for type and
+        name when it has none.
+        """
+        value = self._value(name, True)
+        if isinstance(value, dict):
+            key = value.get("value")
+            if isinstance(key, dict) and key.get("Name") == "":
+                return ()
+            self._given[name] = [value]
         keys = []
         for element in self.list_of_params(name):
             attribute, is_ascending = element.get("Name"), element.get("Asc", True)

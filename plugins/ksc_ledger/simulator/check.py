@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.simulator.cells import UNASSIGNED
+from ksc_ledger.simulator.companions import mistakes_beside_the_estate
 from ksc_ledger.simulator.faults import FaultKind, value_mistake
-from ksc_ledger.simulator.scenario import (
-    UNASSIGNED,
-    HostRow,
-    Mistake,
-    Period,
-    Scenario,
-    ServerRow,
-    read,
-)
+from ksc_ledger.simulator.scenario import HostRow, Scenario, ServerRow, read
+from ksc_ledger.simulator.tables import Mistake, Period
 
 
 class ScenarioError(LedgerError):
@@ -36,18 +31,40 @@ class ScenarioError(LedgerError):
 
 
 def check_scenario(path: Path) -> list[Mistake]:
-    """All mistakes in the scenario folder ``path``; [] when it can be served."""
+    """All mistakes in the scenario folder ``path``; [] when a rehearsal can run on it.
+
+    Of the registry only the folder's presence is checked: its rows are the registry's business.
+    """
     scenario, mistakes = read(path)
-    return [*mistakes, *_contradictions(scenario)]
+    mistakes += _contradictions(scenario)
+    mistakes += mistakes_beside_the_estate(path, scenario)
+    return mistakes
 
 
 def load(path: Path) -> Scenario:
-    """Read a scenario that may be served; ScenarioError carries the mistakes of one that may not."""
+    """Read a scenario that may be served; ScenarioError carries the mistakes of one that may not.
+
+    Mistakes beside the estate (registry, expected.yml, inbox) do not keep it from being served.
+    """
     scenario, mistakes = read(path)
     mistakes += _contradictions(scenario)
     if mistakes:
         raise ScenarioError(path, mistakes)
     return scenario
+
+
+def refuse_shared_codes(scenarios: Iterable[Scenario]) -> None:
+    """LedgerError when a server stands in two of the scenarios that are served together."""
+    seen: dict[str, str] = {}
+    for scenario in scenarios:
+        for code in {row.server_code for row in scenario.servers}:
+            if code in seen:
+                raise LedgerError(
+                    "scenario_codes_clash",
+                    f"Máy chủ {code!r} có trong cả hai kịch bản {seen[code]} và {scenario.name}.",
+                    "Mỗi mã máy chủ chỉ dùng cho một máy chủ; sửa một trong hai kịch bản.",
+                )
+            seen[code] = scenario.name
 
 
 def _contradictions(scenario: Scenario) -> Iterator[Mistake]:

@@ -58,6 +58,10 @@ class Estate:
             and self.faults.find(code, FaultKind.SERVER_DOWN, at) is None
         )
 
+    def is_blackhole(self, code: str, at: datetime) -> bool:
+        """Whether whoever dials the port gets no answer at all."""
+        return self.faults.find(code, FaultKind.SYN_BLACKHOLE, at) is not None
+
     def variant(self, code: str, at: datetime) -> Variant | None:
         """The certificate a server shows; None when it speaks without TLS."""
         if self.faults.find(code, FaultKind.PLAIN_HTTP, at):

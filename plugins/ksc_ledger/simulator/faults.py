@@ -15,7 +15,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from ksc_ledger.simulator.scenario import EventRow, Period
+from ksc_ledger.simulator.scenario import EventRow
+from ksc_ledger.simulator.tables import Period
 
 LOGIN_METHODS: Final = frozenset({"login", "Session.StartSession"})
 CHUNK_METHODS: Final = frozenset({"ChunkAccessor.GetItemsChunk"})
@@ -31,6 +32,7 @@ class FaultKind(StrEnum):
     CERTIFICATE_EXPIRED = "certificate_expired"
     PLAIN_HTTP = "plain_http"
     SILENT_HANDSHAKE = "silent_handshake"
+    SYN_BLACKHOLE = "syn_blackhole"
     # A request is answered by something else than its method.
     UNAUTHORIZED = "unauthorized"
     SECOND_FACTOR = "second_factor"
@@ -46,6 +48,9 @@ class FaultKind(StrEnum):
     SESSION_LOST = "session_lost"
     ACCESSOR_EXPIRED = "accessor_expired"
     PXG_ERROR = "pxg_error"
+    # A set changes while it is read.
+    HOST_ADDED = "host_added"
+    HOST_REMOVED = "host_removed"
     # The answer's bytes.
     SLOW_LORIS = "slow_loris"
     TRUNCATED_BODY = "truncated_body"
@@ -99,6 +104,7 @@ KINDS: Final[Mapping[FaultKind, KindFacts]] = {
     FaultKind.CERTIFICATE_EXPIRED: _ESTATE,
     FaultKind.PLAIN_HTTP: _ESTATE,
     FaultKind.SILENT_HANDSHAKE: _ESTATE,
+    FaultKind.SYN_BLACKHOLE: _ESTATE,
     FaultKind.UNAUTHORIZED: KindFacts(methods=LOGIN_METHODS),
     FaultKind.SECOND_FACTOR: KindFacts(ValueForm.TEXT, methods=LOGIN_METHODS),
     FaultKind.TOO_MANY_REQUESTS: KindFacts(ValueForm.TEXT, "2"),
@@ -112,6 +118,8 @@ KINDS: Final[Mapping[FaultKind, KindFacts]] = {
     FaultKind.SESSION_LOST: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.ACCESSOR_EXPIRED: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.PXG_ERROR: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
+    FaultKind.HOST_ADDED: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
+    FaultKind.HOST_REMOVED: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.SLOW_LORIS: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.TRUNCATED_BODY: _CHUNK,
     FaultKind.TRUNCATED_JSON: _CHUNK,

@@ -123,7 +123,7 @@ class Comparison:
 
     def _compare(self, value: wire.Member, now: datetime) -> bool:
         left = _scalar(value, self.name)
-        right: Scalar
+        right: Scalar | None
         if isinstance(self.literal, CurrentTime):
             right = now + timedelta(seconds=self.literal.offset_seconds)
         else:
@@ -138,6 +138,8 @@ class Comparison:
             return _ordered(left.casefold(), right.casefold(), self.operator)
         if isinstance(left, int) and isinstance(right, int):
             return _ordered(left, right, self.operator)
+        if isinstance(left, datetime) and isinstance(right, str):
+            right = _instant(right)  # the vendor's samples write "2020-03-31T00:00:00Z"
         if isinstance(left, datetime) and isinstance(right, datetime):
             return _ordered(left, right, self.operator)
         raise _bad(f"the value given for {self.name} has another type than the attribute")
@@ -276,6 +278,14 @@ class _Parser:
 
 def _bad(message: str) -> BusinessError:
     return BusinessError(Symbol.BADFORMAT, f"Bad filter: {message}", "wstrFilter")
+
+
+def _instant(text: str) -> datetime | None:
+    """An instant as the JSON of the protocol writes it; None when it is none."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _scalar(value: wire.Member, name: str) -> Scalar:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ksc_ledger.simulator.scenario import UNASSIGNED, GroupRow
+from ksc_ledger.simulator.cells import UNASSIGNED
+from ksc_ledger.simulator.scenario import GroupRow
 
 # Ids of the three built-in groups and the first of the others. Only their types are documented.
 MANAGED_ID: Final = 0

@@ -10,8 +10,9 @@ from functools import cached_property, lru_cache
 from typing import Final
 
 from ksc_ledger.simulator import status, wire
+from ksc_ledger.simulator.cells import Moment
 from ksc_ledger.simulator.groups import UNASSIGNED_ID, Group
-from ksc_ledger.simulator.scenario import HostRow, KeyRow, Moment
+from ksc_ledger.simulator.scenario import HostRow, KeyRow
 
 _SUFFIX: Final = re.compile(r"~{1,2}\d+$")
 
@@ -172,6 +173,8 @@ ATTRIBUTES: Final[Mapping[str, Attribute]] = {
 # Attributes of the protocol without a value in any estate: never an error, never there.
 VALUELESS: Final = frozenset(
     {
+        "HST_VM_VDI",
+        "KLHST_WKS_LID",
         "KLHST_WKS_DNSDOMAIN",
         "KLHST_WKS_LAST_SYSTEM_START",
         "KLHST_WKS_STATUS_HSDP",

@@ -10,6 +10,8 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
 from typing import Final
 
 from ksc_ledger.errors import LedgerError
@@ -20,18 +22,33 @@ from ksc_ledger.simulator.request_log import RequestLog
 
 HOST: Final = "127.0.0.1"
 TICK_SECONDS: Final = 0.5
+MAX_FILLERS: Final = 16
+FILLER_SECONDS: Final = 0.05  # a handshake on this machine takes far less
 
 _log = logging.getLogger(__name__)
 
 
+class _Reach(Enum):
+    """What whoever dials a port meets."""
+
+    REFUSAL = auto()
+    SERVER = auto()
+    SILENCE = auto()
+
+
 @dataclass(slots=True)
 class _Door:
-    """One server's port. ``holder`` keeps the port ours while nobody listens on it."""
+    """One server's port. ``holder`` keeps the port ours while nobody listens on it.
+
+    ``fillers`` are connections of our own that keep the queue of a listener full.
+    """
 
     code: str
     port: int
     holder: socket.socket
+    reach: _Reach = _Reach.REFUSAL
     listener: socket.socket | None = None
+    fillers: list[socket.socket] = field(default_factory=list)
     variant: Variant | None = Variant.CURRENT
     connections: set[Connection] = field(default_factory=set)
 
@@ -120,29 +137,49 @@ class Listeners:
     def _adjust(self, selector: selectors.BaseSelector) -> None:
         at = self._estate.clock.now()
         for door in self._doors.values():
-            is_listening = self._estate.is_listening(door.code, at)
+            reach = self._reach(door.code, at)
             variant = self._estate.variant(door.code, at)
             if variant is not door.variant:
                 door.variant = variant
                 self._restart(door)  # a server takes another certificate only when it restarts
-            if is_listening and door.listener is None:
-                self._open(door, selector)
-            elif not is_listening and door.listener is not None:
-                selector.unregister(door.listener)
-                door.listener.close()
-                door.listener = None
+            if reach is door.reach:
+                continue
+            self._shut(door, selector)
+            if reach is _Reach.REFUSAL:
                 self._restart(door)
+            else:
+                self._open(door, reach, selector)
 
-    def _open(self, door: _Door, selector: selectors.BaseSelector) -> None:
+    def _reach(self, code: str, at: datetime) -> _Reach:
+        if not self._estate.is_listening(code, at):
+            return _Reach.REFUSAL
+        return _Reach.SILENCE if self._estate.is_blackhole(code, at) else _Reach.SERVER
+
+    def _open(self, door: _Door, reach: _Reach, selector: selectors.BaseSelector) -> None:
         try:
             door.listener = _bound(door.port)
         except LedgerError as error:
             # Somebody took the port while the server was down: tried again at the next tick.
             _log.error("%s", error)
             return
+        door.reach = reach
+        if reach is _Reach.SILENCE:
+            door.listener.listen(0)
+            door.fillers = _fillers(door.port)
+            return
         door.listener.listen(128)
         door.listener.setblocking(False)
         selector.register(door.listener, selectors.EVENT_READ, door)
+
+    def _shut(self, door: _Door, selector: selectors.BaseSelector) -> None:
+        """Stop listening; connections that are open stay."""
+        if door.listener is not None:
+            if door.reach is _Reach.SERVER:
+                selector.unregister(door.listener)
+            door.listener.close()
+        for filler in door.fillers:
+            filler.close()
+        door.listener, door.fillers, door.reach = None, [], _Reach.REFUSAL
 
     def _restart(self, door: _Door) -> None:
         self._estate.servers[door.code].sessions.end_all()
@@ -182,10 +219,31 @@ class Listeners:
     def _close_all(self) -> None:
         for door in self._doors.values():
             door.holder.close()
-            if door.listener is not None:
-                door.listener.close()
+            for one in (door.listener, *door.fillers):
+                if one is not None:
+                    one.close()
         self._wake_in.close()
         self._wake_out.close()
+
+
+def _fillers(port: int) -> list[socket.socket]:
+    """Connections that fill the queue of a listener that never accepts.
+
+    The system drops the first packet of every further one, so that it is never answered: not
+    refused, as on a port without a listener. The last of them is such a one.
+    """
+    made: list[socket.socket] = []
+    for _ in range(MAX_FILLERS):
+        filler = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.append(filler)
+        filler.setblocking(False)
+        filler.connect_ex((HOST, port))
+        with selectors.DefaultSelector() as selector:
+            selector.register(filler, selectors.EVENT_WRITE)
+            if not selector.select(FILLER_SECONDS):
+                return made
+    _log.error("port %d: the queue of the listener does not fill", port)
+    return made
 
 
 def _bound(port: int) -> socket.socket:

@@ -11,16 +11,10 @@ from functools import cached_property
 from typing import Final
 
 from ksc_ledger.simulator import status, wire
+from ksc_ledger.simulator.cells import UNASSIGNED
 from ksc_ledger.simulator.groups import SUPER_ID, UNASSIGNED_ID, Group, GroupIds, GroupTree
 from ksc_ledger.simulator.hosts import Host
-from ksc_ledger.simulator.scenario import (
-    UNASSIGNED,
-    DetectionRow,
-    GroupRow,
-    HostRow,
-    KeyRow,
-    ServerRow,
-)
+from ksc_ledger.simulator.scenario import DetectionRow, GroupRow, HostRow, KeyRow, ServerRow
 from ksc_ledger.simulator.sessions import SessionStore
 from ksc_ledger.simulator.virtual_clock import VirtualClock
 
@@ -163,9 +157,15 @@ GROUP_FIELDS: Final = frozenset(
         "KLSRV_HSTSTAT_CRITICAL",
         "KLSRV_HSTSTAT_WARNING",
         "KLGRP_HlfInherited ",
+        # Without a value in any estate: never an error, never there.
+        "KLGRP_HlfInherited",
+        "KLGRP_HlfForced",
+        "KLGRP_HlfForceChildren",
+        "KLGRP_GRP_GROUPID_GP",
+        "c_grp_autoInstallPackageId",
+        "grp_enable_fscan",
     }
 )
-GROUP_SEARCHABLE: Final = GROUP_FIELDS | {"KLGRP_GRP_GROUPID_GP"}
 
 
 class SimulatedServer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,18 +22,19 @@ MAX_LIFE_SECONDS: Final = 7200
 
 @dataclass(slots=True)
 class ResultSet:
-    """An ordered set that was found once. Its rows do not change while it is read.
+    """An ordered set that was found once. Its rows do not change, unless a fault wants them to.
 
     ``encode`` turns a position into one element of a chunk; ``chunks_read`` counts the reads that
     faults go by.
     """
 
-    rows: Sequence[Any]
+    rows: list[Any]
     fields: tuple[str, ...]
     encode: Callable[[int], bytes]
     life_seconds: float
     used_at: float
     is_of_hosts: bool = False
+    late: Any = None  # a device that is to come into the set while it is read
     chunks_read: int = 0
     position: int = 0  # of an iterator that only goes forward
 

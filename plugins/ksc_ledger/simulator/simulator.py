@@ -51,7 +51,7 @@ class Simulator:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         loaded = [check.load(Path(folder)) for folder in scenarios]
-        _refuse_shared_codes(loaded)
+        check.refuse_shared_codes(loaded)
         self._run_dir = Path(run_dir)
         self._run_dir.mkdir(parents=True, exist_ok=True)
         self._certificates = CertificateStore(self._run_dir)
@@ -229,16 +229,3 @@ def _wrong(text: str, known: str) -> LedgerError:
 def _end_of(scenarios: Sequence[Scenario]) -> datetime:
     ends = [scenario.last_at for scenario in scenarios if scenario.last_at]
     return max(ends, default=datetime.now(UTC))
-
-
-def _refuse_shared_codes(scenarios: Sequence[Scenario]) -> None:
-    seen: dict[str, str] = {}
-    for scenario in scenarios:
-        for code in {row.server_code for row in scenario.servers}:
-            if code in seen:
-                raise LedgerError(
-                    "scenario_codes_clash",
-                    f"Máy chủ {code!r} có trong cả hai kịch bản {seen[code]} và {scenario.name}.",
-                    "Mỗi mã máy chủ chỉ dùng cho một máy chủ; sửa một trong hai kịch bản.",
-                )
-            seen[code] = scenario.name

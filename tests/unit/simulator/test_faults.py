@@ -139,6 +139,51 @@ def test_a_silent_handshake_accepts_and_says_nothing(sim: Simulator) -> None:
             raw.recv(1)
 
 
+def test_a_blackhole_neither_answers_nor_refuses(sim: Simulator, client: RawClient) -> None:
+    address = ("127.0.0.1", sim.ports["servers"]["dtp"]["port"])
+    socket.create_connection(address, timeout=0.5).close()
+    sim.fault("dtp", "syn_blackhole")
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            socket.create_connection(address, timeout=0.2)
+    assert client.call("Session.Ping").status == 200  # what is open stays open
+    state = sim.state()["servers"]["dtp"]
+    assert (state["is_listening"], state["is_link_up"]) == (True, True)
+    sim.clear_faults("dtp")
+    socket.create_connection(address, timeout=5).close()
+    assert client.call("Session.Ping").status == 200
+
+
+def test_a_server_that_is_down_is_no_blackhole(sim: Simulator) -> None:
+    address = ("127.0.0.1", sim.ports["servers"]["dtp"]["port"])
+    sim.fault("dtp", "syn_blackhole")
+    sim.fault("dtp", "server_down")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=5)
+    sim.clear_faults("dtp")
+    socket.create_connection(address, timeout=5).close()
+
+
+def test_a_blackhole_of_a_scenario_begins_and_ends_with_the_clock(start: Start) -> None:
+    begins, ends = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    row = {"server_code": "dtp", "kind": "syn_blackhole"}
+    sim = start(events=[row | {"from_at": begins.isoformat(), "to_at": ends.isoformat()}])
+    address = ("127.0.0.1", sim.ports["servers"]["dtp"]["port"])
+    sim.set_clock(begins)
+    with pytest.raises(TimeoutError):
+        socket.create_connection(address, timeout=0.2)
+    for at in (begins - timedelta(seconds=1), ends):
+        sim.set_clock(at)
+        socket.create_connection(address, timeout=5).close()
+
+
+def test_a_simulator_stops_although_one_of_its_ports_is_a_blackhole(sim: Simulator) -> None:
+    sim.fault("dtp", "syn_blackhole")
+    sim.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", sim.ports["servers"]["dtp"]["port"]), timeout=5)
+
+
 def test_a_server_can_be_taken_down_and_up_at_run_time(sim: Simulator) -> None:
     port = sim.ports["servers"]["dtp"]["port"]
     sim.fault("dtp", "server_down")
@@ -265,6 +310,61 @@ def test_the_second_chunk_is_a_business_error(sim: Simulator, client: RawClient)
     assert client.chunk(accessor, 0, 2).result == 2
     assert "STDE_UNAVAIL" in client.chunk(accessor, 2, 2).error
     assert client.chunk(accessor, 4, 2).result == 2
+
+
+# -- a set changes while it is read --------------------------------------------------------------
+
+
+def count_of(client: RawClient, accessor: str) -> int:
+    ask = {"strAccessor": accessor}
+    return int(client.call("ChunkAccessor.GetItemsCount", ask).result)
+
+
+def test_a_device_comes_in_front_of_those_that_were_read(sim: Simulator, client: RawClient) -> None:
+    sim.fault("dtp", "host_added", value=2, count=1)
+    found = client.find_hosts("", order=("KLHST_WKS_DN", True))
+    assert found.result == 5
+    accessor = found.json["strAccessor"]
+    read = [names(client.chunk(accessor, 0, 2)), names(client.chunk(accessor, 2, 2))]
+    before = [name for part in read for name in part]
+    assert count_of(client, accessor) == 6
+    after = names(client.chunk(accessor, 4, 2))
+    assert after[0] == before[-1]  # every place moved by one
+    [newcomer] = names(client.chunk(accessor, 0, 1))
+    assert newcomer not in {*before, *after}
+    assert {*before, *after, newcomer} == {one["display_name"] for one in HOSTS}
+    assert client.find_hosts().result == 6  # found anew, the set is whole
+
+
+def test_a_device_goes_from_in_front_of_those_that_were_read(
+    sim: Simulator, client: RawClient
+) -> None:
+    accessor = accessor_of(client)
+    sim.fault("dtp", "host_removed", value=2, count=1)
+    read = [names(client.chunk(accessor, 0, 2)), names(client.chunk(accessor, 2, 2))]
+    assert count_of(client, accessor) == 5
+    read.append(names(client.chunk(accessor, 4, 2)))
+    assert read == [["PC-00", "PC-01"], ["PC-02", "PC-03"], ["PC-05"]]
+    assert client.find_hosts().result == 6
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("host_added", (5, 6)), ("host_removed", (6, 5))])
+def test_a_set_that_is_read_at_once_has_changed_afterwards(
+    sim: Simulator, client: RawClient, kind: str, counts: tuple[int, int]
+) -> None:
+    sim.fault("dtp", kind)
+    accessor = accessor_of(client)
+    assert client.chunk(accessor, 0, 100).result == counts[0]
+    assert count_of(client, accessor) == counts[1]
+
+
+def test_an_empty_set_stays_empty(sim: Simulator, client: RawClient) -> None:
+    for kind in ("host_added", "host_removed"):
+        sim.fault("dtp", kind)
+    found = client.find_hosts('(KLHST_WKS_DN="nobody")')
+    assert found.result == 0
+    assert client.chunk(found.json["strAccessor"], 0, 5).result == 0
+    assert count_of(client, found.json["strAccessor"]) == 0
 
 
 # -- the bytes -------------------------------------------------------------------------------------

@@ -358,7 +358,7 @@ def test_a_key_shows_its_limit_and_its_use(start: Start, client_of: ClientOf) ->
     assert "STDE_NOTFOUND" in client.call("LicenseKeys.GetKeyData", unknown).error
 
 
-def test_an_iterator_goes_forward_and_its_end_flag_says_the_reverse(
+def test_an_iterator_goes_forward_and_its_end_flag_comes_after_the_last_element(
     start: Start, client_of: ClientOf
 ) -> None:
     sim = start(*(host(f"PC-{n}", licence_serial=SERIAL) for n in range(5)), keys=[KEY])
@@ -378,7 +378,7 @@ def test_an_iterator_goes_forward_and_its_end_flag_says_the_reverse(
     read = {"szwIterator": opened["wstrIterator"], "nCount": 2}
     replies = [client.call("GroupSyncIterator.GetNextItems", read) for _ in range(4)]
     assert [(reply.result, reply.json["bEOF"]) for reply in replies] == [
-        (2, True), (2, True), (1, False), (0, False),
+        (2, False), (2, False), (1, False), (0, True),
     ]  # fmt: skip
     names = [
         r["KLLICSRV_HOSTDN"] for x in replies for r in array(x, "pData", "KLCSP_ITERATOR_ARRAY")
@@ -584,7 +584,7 @@ def test_a_foreign_antivirus_is_in_the_inventory(start: Start, client_of: Client
     }
     ask = {"wstrType": "", "pParams": {}}
     known = client.call("InventoryApi.GetSrvCompetitorIniFileInfoList", ask)
-    [definition] = array(known, "PxgRetVal", "GNRL_EA_PARAM_1")
+    [definition] = array(known, "PxgRetVal")
     assert definition["INIFILE_PRODUCT_NAME"] == foreign
 
 

@@ -110,7 +110,7 @@ def find_hosts_async(call: Call) -> Answer:
     depth = options.get("KLSRVH_SLAVE_REC_DEPTH", 0)
     if not isinstance(depth, int) or depth < 0:
         raise bad_argument("KLSRVH_SLAVE_REC_DEPTH must be an int", "pParams")
-    if options.get("KLGRP_FIND_FROM_CUR_VS_ONLY", False):
+    if options.get("KLGRP_FIND_FROM_CUR_VS_ONLY") is True:  # one script sends the text "false"
         depth = 0
     failed: list[wire.Member] = []
     rows = [SweptHost(host, {}) for host in call.server.view().hosts]

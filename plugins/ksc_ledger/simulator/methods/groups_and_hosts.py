@@ -12,7 +12,7 @@ from ksc_ledger.simulator.hosts import Host
 from ksc_ledger.simulator.methods.registry import Call, method
 from ksc_ledger.simulator.methods.result_sets import keep_hosts, keep_rows
 from ksc_ledger.simulator.pxg import bad_argument, not_found
-from ksc_ledger.simulator.server import GROUP_FIELDS, GROUP_SEARCHABLE, SimulatedServer
+from ksc_ledger.simulator.server import GROUP_FIELDS, SimulatedServer
 from ksc_ledger.simulator.sessions import life_seconds
 from ksc_ledger.simulator.wire import Answer
 
@@ -26,7 +26,16 @@ def find_hosts(call: Call) -> Answer:
     life = call.arguments.integer("lMaxLifeTime")
     life_seconds(life)
     found = select_hosts(call, call.server)
-    return Answer(len(found), {"strAccessor": keep_hosts(call, found, fields, life)})
+    late = _late_host(call, found)
+    return Answer(len(found), {"strAccessor": keep_hosts(call, found, fields, life, late)})
+
+
+def _late_host(call: Call, found: list[Host]) -> Host | None:
+    """Keep back one device that is to come into the set while it is read; always the same one."""
+    at = call.estate.clock.now()
+    if not found or not call.estate.faults.find(call.server.code, FaultKind.HOST_ADDED, at):
+        return None
+    return found.pop(max(range(len(found)), key=lambda place: found[place].row.host_id))
 
 
 def host_fields(call: Call) -> tuple[str, ...]:
@@ -73,7 +82,7 @@ def find_groups(call: Call) -> Answer:
         view.group_rows.values(),
         text=call.arguments.text("wstrFilter", is_optional=True),
         order=call.arguments.order("vecFieldsToOrder"),
-        searchable=GROUP_SEARCHABLE,
+        searchable=GROUP_FIELDS,
         now=view.now,
     )
     return Answer(len(found), {"strAccessor": keep_rows(call, found, fields, life)})
@@ -127,7 +136,7 @@ def get_group_id(call: Call) -> Answer:
 
 @method("HostGroup.GetGroupInfo", "nGroupId")
 def get_group_info(call: Call) -> Answer:
-    return Answer(wire.Params(_group(call)))
+    return Answer(wire.Params(_group(call, call.arguments.integer("nGroupId"))))
 
 
 @method("HostGroup.GetGroupInfoEx", "nGroupId pArrAttributes")
@@ -136,11 +145,11 @@ def get_group_info_ex(call: Call) -> Answer:
     if not 1 <= len(names) <= 100:
         raise bad_argument("pArrAttributes must have 1..100 names", "pArrAttributes")
     query.check_known(names, GROUP_FIELDS, "pArrAttributes")
-    return Answer(wire.Params(query.pick(_group(call), names)))
+    group_id = call.arguments.integer("nGroupId", 0)  # a known client leaves out what is 0
+    return Answer(wire.Params(query.pick(_group(call, group_id), names)))
 
 
-def _group(call: Call) -> dict[str, wire.Member]:
-    group_id = call.arguments.integer("nGroupId")
+def _group(call: Call, group_id: int) -> dict[str, wire.Member]:
     record = call.server.view().group_rows.get(group_id)
     if record is None:
         raise not_found("group", group_id)
@@ -237,7 +246,7 @@ def get_instance_statistics(call: Call) -> Answer:
         "KLSRV_ST_SYNC_CNT": agents,
         "KLSRV_ST_SYNC_SUC_CNT": agents,
         "KLSRV_ST_EVENTS_CNT": len(view.detections),
-        "KLSRV_ST_NETWORK_SCANNED": 100,
+        "KLSRV_ST_NETWORK_SCANNED": True,
     }
     on_request: dict[str, wire.Member] = {
         "KLSRV_ST_ALL_CONS_CNT": agents,
@@ -245,7 +254,9 @@ def get_instance_statistics(call: Call) -> Answer:
         "KLSRV_ST_CTLNGT_CONS_CNT": 0,
         "KLSRV_ST_VIRT_SERVER_COUNT": 0,
         "KLSRV_ST_TOTAL_HOSTS_COUNT": len(view.hosts),
-        "KLSRV_ST_CON_EVENTS": 0,
+        "KLSRV_ST_CON_EVENTS": wire.Params(
+            {"KLSRV_ST_CON_EV_SESSION_COUNT": 0, "KLSRV_ST_CON_EV_SUBS_COUNT": 0}
+        ),
     }
     query.check_known(names, frozenset(everything) | frozenset(on_request), "vecFilterFields")
     return Answer(wire.Params(everything | query.pick(on_request, names)))

@@ -54,7 +54,10 @@ def get_inv_products_list(call: Call) -> Answer:
 
 @method("InventoryApi.GetSrvCompetitorIniFileInfoList", "wstrType pParams")
 def get_srv_competitor_ini_file_info_list(call: Call) -> Answer:
-    """Definitions of incompatible products: of all foreign antivirus programs of the estates."""
+    """Definitions of incompatible products: of all foreign antivirus programs of the estates.
+
+    Here the array itself is the result.
+    """
     kind = call.arguments.text("wstrType")
     call.arguments.params("pParams")
     if kind not in ("", "uninstall", "detect-only"):
@@ -73,14 +76,14 @@ def get_srv_competitor_ini_file_info_list(call: Call) -> Answer:
                 "INIFILE_PRODUCT_NAME": name,
                 "INIFILE_FILE_NAME": f"competitor_{position}.ini",
                 "INIFILE_TYPE": "uninstall",
-                "INIFILE_DETECT_REGISTRY": True,
-                "INIFILE_DETECT_MSI": False,
+                "INIFILE_DETECT_REGISTRY": name,
+                "INIFILE_DETECT_MSI": "",
             }
         )
         for position, name in enumerate(names, 1)
         if kind != "detect-only"
     ]
-    return Answer(wire.Params({ARRAY: wire.Array(definitions)}))
+    return Answer(wire.Array(definitions))
 
 
 @method("HostGroup.FindIncidents", "strFilter pFieldsToReturn pFieldsToOrder lMaxLifeTime")

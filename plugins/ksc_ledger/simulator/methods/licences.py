@@ -34,6 +34,18 @@ KEY_FIELDS: Final = frozenset(
         "KLLIC_LICTYPE_IS_SUBSCRIPTION",
         "KLLICSRV_KEY_INSTALLED",
         "KLLICSRV_AUTOKEY",
+        "KLLIC_PROD_SUITE_ID",
+        "KLLIC_MAJ_VER",
+        "KLLIC_LICINFO",
+        "KLLIC_SUPPORT_INFO",
+        "KLLIC_CUSTOMER_INFO",
+        # Without a value in any estate: no key here is a subscription, none has more than one app.
+        "KLLIC_APP_IDS",
+        "KLLIC_SUBSCRINFO_STATE",
+        "KLLIC_SUBSCRINFO_ENDDATETYPE",
+        "KLLIC_SUBSCRINFO_ENDDATE",
+        "KLLIC_SUBSCRINFO_GRACETERM",
+        "KLLIC_SUBSCRINFO_PROVIDERURL",
     }
 )
 KEY_HOST_FIELDS: Final = frozenset(
@@ -100,7 +112,11 @@ def acquire_keys_for_product_on_host(call: Call) -> Answer:
 
 @method("GroupSyncIterator.GetNextItems", "szwIterator nCount")
 def get_next_items(call: Call) -> Answer:
-    """``bEOF`` is false with the last items, true before: the documentation says it this way."""
+    """``bEOF`` is false with the last items, as documented, and true once there are none left.
+
+    The vendor's own samples read on until it is true; a client that believes the documentation is
+    done with the last items.
+    """
     count = call.arguments.integer("nCount")
     if count < 1:
         raise bad_argument("nCount must be positive", "nCount")
@@ -111,7 +127,7 @@ def get_next_items(call: Call) -> Answer:
     return Answer(
         len(items),
         {
-            "bEOF": found.position < len(found.rows),
+            "bEOF": not items,
             "pData": wire.Params({"KLCSP_ITERATOR_ARRAY": wire.EncodedArray(items)}),
         },
     )
@@ -158,6 +174,11 @@ def _key_members(key: KeyRow, users: Sequence[Host]) -> dict[str, wire.Member]:
         "KLLIC_NHOSTS_ASNEXT": 0,
         "KLLIC_LIMIT_DATE": wire.DateTime(key.expires_at),
         "KLLIC_APP_ID": 1170,
+        "KLLIC_PROD_SUITE_ID": 1,
+        "KLLIC_MAJ_VER": "",
+        "KLLIC_LICINFO": "",
+        "KLLIC_SUPPORT_INFO": "",
+        "KLLIC_CUSTOMER_INFO": "",
         "KLLIC_LICTYPE_IS_SUBSCRIPTION": key.key_type == 6,
         "KLLICSRV_KEY_INSTALLED": True,
         "KLLICSRV_AUTOKEY": False,

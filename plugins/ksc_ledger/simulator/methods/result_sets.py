@@ -16,8 +16,14 @@ from ksc_ledger.simulator.sessions import ResultSet, life_seconds
 from ksc_ledger.simulator.wire import Answer
 
 
-def keep_hosts(call: Call, rows: Sequence[Host], fields: tuple[str, ...], life: int) -> str:
-    """Give a set of devices an accessor."""
+def keep_hosts(
+    call: Call,
+    rows: list[Host],
+    fields: tuple[str, ...],
+    life: int,
+    late: Host | None = None,
+) -> str:
+    """Give a set of devices an accessor. ``late`` comes into it while it is read."""
     found = ResultSet(
         rows,
         fields,
@@ -25,6 +31,7 @@ def keep_hosts(call: Call, rows: Sequence[Host], fields: tuple[str, ...], life: 
         life_seconds(life),
         call.entrance.sessions.now(),
         is_of_hosts=True,
+        late=late,
     )
     return call.entrance.sessions.keep(call.session, found)
 
@@ -32,7 +39,7 @@ def keep_hosts(call: Call, rows: Sequence[Host], fields: tuple[str, ...], life: 
 def keep_rows(call: Call, rows: Sequence[Row], fields: tuple[str, ...], life: float) -> str:
     """Give any other set an accessor."""
     found = ResultSet(
-        rows,
+        list(rows),
         fields,
         lambda position: encode_row(rows[position], fields),
         life,
@@ -53,7 +60,7 @@ def encode_row(row: Row, fields: tuple[str, ...]) -> bytes:
 def range_of(call: Call, iterator_name: str) -> list[bytes]:
     """The elements nStart (inclusive) to nEnd (exclusive) of an iterator's set."""
     found = call.entrance.sessions.set_of(call.session, call.arguments.text(iterator_name))
-    start, end = call.arguments.integer("nStart"), call.arguments.integer("nEnd")
+    start, end = call.arguments.integer("nStart", 0), call.arguments.integer("nEnd")
     if start < 0 or end < start:
         raise bad_argument("nStart and nEnd are no range", "nStart")
     return [found.encode(position) for position in range(start, min(end, len(found.rows)))]
@@ -74,7 +81,7 @@ def release(call: Call) -> Answer:
 @method("ChunkAccessor.GetItemsChunk", "strAccessor nStart nCount")
 def get_items_chunk(call: Call) -> Answer:
     found = _found(call)
-    start = call.arguments.integer("nStart")
+    start = call.arguments.integer("nStart", 0)  # a known client leaves out what is 0
     count = call.arguments.integer("nCount")
     if start < 0:
         raise bad_argument("nStart must not be negative", "nStart")
@@ -83,6 +90,7 @@ def get_items_chunk(call: Call) -> Answer:
     if found.is_of_hosts:
         found.chunks_read += 1
         items = _chunk_of_hosts(call, found, start, count)
+        _change_set(call, found)
     else:
         items = [found.encode(i) for i in range(start, min(start + count, len(found.rows)))]
     return Answer(
@@ -144,6 +152,23 @@ def _chunk_of_hosts(call: Call, found: ResultSet, start: int, count: int) -> lis
     for kind in altered:
         use(kind)
     return items
+
+
+def _change_set(call: Call, found: ResultSet) -> None:
+    """Let a device come or go in front of all others after so many chunks: every place moves."""
+    at = call.estate.clock.now()
+    for kind in (FaultKind.HOST_ADDED, FaultKind.HOST_REMOVED):
+        fault = call.estate.faults.find(call.server.code, kind, at, call.method)
+        if fault is None or found.chunks_read != fault.number:
+            continue
+        if kind is FaultKind.HOST_REMOVED and found.rows:
+            del found.rows[0]
+        elif kind is FaultKind.HOST_ADDED and found.late is not None:
+            found.rows.insert(0, found.late)
+            found.late = None
+        else:
+            continue
+        call.estate.faults.take(call.server.code, kind, at, call.method)
 
 
 _ALTERATIONS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ksc_ledger.simulator import events, query, wire
@@ -31,6 +31,9 @@ _KNOWN_FILTERS: Final = frozenset(
         "KLEVP_EVENT_DISPLAY_VERSION",
         "KLEVP_RFC2254_FILTER",
         "KLEVP_EVENT_RISE_TIME_LAST_DAYS",
+        "KLEVP_EVENT_RISE_TIME_LEAST",
+        "KLEVP_EVENT_RISE_TIME_GREATEST",
+        "KLEVP_EVENT_HOST_NETBIOSNAME",
     }
 )
 # Filters that are an attribute's value.
@@ -49,9 +52,10 @@ _EQUALS: Final = {
 
 @method(
     "EventProcessingFactory.CreateEventProcessing",
-    "vecFieldsToReturn vecFieldsToOrder lifetimeSec",
+    "vecFieldsToReturn vecFieldsToOrder lifetimeSec pFilter",
 )
 def create_event_processing(call: Call) -> Answer:
+    """All events. A known client always sends a filter, too: it means nothing here."""
     return _iterator(call, _stored(call), "")
 
 
@@ -63,7 +67,8 @@ def create_event_processing_2(call: Call) -> Answer:
     """General events are left out unless EVP_INCL_GNRL_EVENTS is true: so it is documented."""
     wanted = call.arguments.params("pFilter")
     query.check_known(wanted, _KNOWN_FILTERS, "pFilter")
-    rows = [row for row in _stored(call) if _passes(call, row, wanted)]
+    between = _rise_times(call, wanted)
+    rows = [row for row in _stored(call) if _passes(call, row, wanted, between)]
     return _iterator(call, rows, str(wanted.get("KLEVP_RFC2254_FILTER", "")))
 
 
@@ -141,18 +146,52 @@ def _losses(call: Call) -> list[LinkLoss]:
     return found
 
 
-def _passes(call: Call, row: Mapping[str, wire.Member], wanted: Mapping[str, Any]) -> bool:
+_Between = tuple[datetime | None, datetime | None]
+
+
+def _passes(
+    call: Call, row: Mapping[str, wire.Member], wanted: Mapping[str, Any], between: _Between
+) -> bool:
     kind = str(row["event_type"])
     if kind.startswith("GNRL_") and not wanted.get("EVP_INCL_GNRL_EVENTS", False):
         return False
     types = wanted.get("KLEVP_EVENT_GNRL_TYPES_ARRAY")
     if types is not None and kind not in types:
         return False
-    days = wanted.get("KLEVP_EVENT_RISE_TIME_LAST_DAYS")
+    earliest, latest = between
     rise = row["rise_time"]
-    if days is not None and isinstance(rise, wire.DateTime) and rise.value is not None:
-        if not isinstance(days, int) or isinstance(days, bool):
-            raise bad_argument("KLEVP_EVENT_RISE_TIME_LAST_DAYS must be an int", "pFilter")
-        if rise.value < call.server.now() - timedelta(days=days):
+    at = rise.value if isinstance(rise, wire.DateTime) else None
+    if at and ((earliest and at < earliest) or (latest and at > latest)):
+        return False
+    netbios_name = wanted.get("KLEVP_EVENT_HOST_NETBIOSNAME")
+    if netbios_name is not None:
+        host = call.server.view().hosts_by_id.get(str(row["hostname"]))
+        if host is None or host.netbios_name.casefold() != str(netbios_name).casefold():
             return False
     return all(row.get(_EQUALS[name]) == value for name, value in wanted.items() if name in _EQUALS)
+
+
+def _rise_times(call: Call, wanted: Mapping[str, Any]) -> _Between:
+    """Between which instants an event must have risen; None is open.
+
+    A known client cannot leave the number of days out and sends 0 for no limit.
+    """
+    earliest = _instant(wanted, "KLEVP_EVENT_RISE_TIME_LEAST")
+    latest = _instant(wanted, "KLEVP_EVENT_RISE_TIME_GREATEST")
+    days = wanted.get("KLEVP_EVENT_RISE_TIME_LAST_DAYS", 0)
+    if not isinstance(days, int) or isinstance(days, bool) or days < 0:
+        raise bad_argument("KLEVP_EVENT_RISE_TIME_LAST_DAYS must be an int", "pFilter")
+    if days:
+        since = call.server.now() - timedelta(days=days)
+        earliest = max(earliest, since) if earliest else since
+    return earliest, latest
+
+
+def _instant(wanted: Mapping[str, Any], name: str) -> datetime | None:
+    value = wanted.get(name)
+    if value is None:
+        return None
+    try:
+        return datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise bad_argument(f"{name} must be a datetime", "pFilter") from error
