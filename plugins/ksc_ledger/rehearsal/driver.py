@@ -288,12 +288,16 @@ def _too_late(what: str, seconds: int) -> LedgerError:
 
 
 def _end_like_ctrl_c() -> None:
-    """A polite SIGTERM ends the rehearsal the same way as Ctrl-C does: nothing is left running."""
+    """A polite SIGTERM ends the rehearsal the same way as Ctrl-C does: nothing is left running.
+
+    SIGINT is taken anew as well: a shell starts background jobs with it ignored.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, interrupt)
 
 
 def _local(instant: datetime) -> str:
