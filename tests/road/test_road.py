@@ -102,3 +102,13 @@ def test_the_rehearsal_of_two_estates_and_its_repetition(tmp_path: Path) -> None
         assert shown["2022-10-12", "dtp_872", "installed_ratio"] == "77,3 %"
         assert shown["2023-10-13", "dtp", "allocated_count"] == "5.037"
         assert shown["2024-01-08", "ktm_613", "installed_ratio"] == "32,6 %"
+
+
+def test_an_estate_written_from_the_documentation_alone_runs(tmp_path: Path) -> None:
+    """Written by hand by somebody who read docs/ and no code; its figures were counted by hand."""
+    run = rehearse(tmp_path / "home", tmp_path, [HERE / "third_estate"], "btm_cdu", "2024-03-05")
+    assert run.status == 0, run.output
+    assert run.seen["failed"] == []
+    assert run.seen["torn"] == []
+    mails = sorted(file.name for file in (run.home / "mail").glob("*.eml"))
+    assert sum("-lost-btm_rse-" in name for name in mails) == 2, mails

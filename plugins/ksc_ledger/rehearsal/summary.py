@@ -30,6 +30,12 @@ COLUMNS = {
     "net_gap_count": "Thiếu ròng",
     "agent_only_count": "Chỉ có tác tử",
     "duplicate_count": "Bản ghi trùng",
+    "protected_count": "Được bảo vệ",
+    "stale_count": "Lâu không kết nối",
+    "old_bases_count": "Cơ sở dữ liệu cũ",
+    "antivirus_conflict_count": "Hai phần mềm",
+    "endpoint_count": "Số máy",
+    "exempt_count": "Được miễn",
     "children_with_seats": "Số đơn vị có bản quyền",
 }
 
@@ -167,12 +173,16 @@ def _print(
     passwords: dict[str, str],
     failed: list[str],
 ) -> None:
-    table = Table(title="Số liệu của kho, đặt cạnh số liệu của công văn", title_justify="left")
-    for heading in ("Ngày", "Đơn vị", "Chỉ tiêu", "Công văn", "Kho số liệu", "", "Nguồn"):
+    table = Table(
+        title="Số liệu của kho, đặt cạnh số liệu của công văn hoặc của kịch bản",
+        title_justify="left",
+    )
+    for heading in ("Ngày", "Đơn vị", "Chỉ tiêu", "Mong đợi", "Kho số liệu", "", "Công văn"):
         table.add_column(
-            heading, justify="right" if heading in {"Công văn", "Kho số liệu"} else "left"
+            heading, justify="right" if heading in {"Mong đợi", "Kho số liệu"} else "left"
         )
-    shown = [check for check in made.checks if check.letter or not check.holds]
+    told = [check for check in made.checks if check.letter or not check.holds]
+    shown = told if any(check.letter for check in made.checks) else list(made.checks)
     for check in shown:
         table.add_row(
             f"{date.fromisoformat(check.as_of_date):%d/%m/%Y}",
