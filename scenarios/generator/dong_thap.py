@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scenarios.generator import registry, thap_muoi
+from scenarios.generator import duties, registry, thap_muoi
 from scenarios.generator.estate import Figure, Moment, Row, Scenario
 from scenarios.generator.figures import unit_figure
 from scenarios.generator.growth import Growth, grow_departments, grow_district
@@ -198,7 +198,7 @@ def registry_of() -> dict[str, list[Row]]:
     ]
     tables["notice_steps"] = registry.notice_steps(DATA_BEGINS, f"Quy chế trực: {INVENTED}")
     tables["office_hours"] = registry.office_hours(DATA_BEGINS, f"Giờ làm việc: {INVENTED}")
-    return tables
+    return tables | duties.dong_thap(towns, (*departments, *districts))
 
 
 def allocations_of(

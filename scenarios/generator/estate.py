@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scenarios.generator.duties import DUTY_COLUMNS
 from scenarios.generator.files import quoted, write_csv, write_text
 from scenarios.generator.hosts import COLUMNS, UNASSIGNED, Host
 
@@ -220,6 +221,9 @@ class Scenario:
         )
         for name, columns in REGISTRY_COLUMNS.items():
             write_csv(folder / f"{name}.csv", columns, self.registry[name])
+        for name, columns in DUTY_COLUMNS.items():
+            if self.registry.get(name):
+                write_csv(folder / f"{name}.csv", columns, self.registry[name])
 
     def contacts(self) -> list[Row]:
         """Mailboxes of offices, all invented: no person, and no address that could be real."""
@@ -253,6 +257,17 @@ class Scenario:
                     "address": f"{box}-vhtt@{domain}",
                 },
             ]
+        told = {row["unit_code"] for row in rows}
+        rows += [
+            {
+                "role": "unit",
+                "unit_code": row["unit_code"],
+                "name": f"Cán bộ phụ trách {row['unit_name']}",
+                "address": f"{row['unit_code'].replace('_', '-')}@{domain}",
+            }
+            for row in self.registry["units"]
+            if row["unit_kind"] != "nhom" and row["unit_code"] not in told
+        ]
         return rows
 
     def _write_estate(self, folder: Path) -> None:

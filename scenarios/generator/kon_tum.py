@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
-from scenarios.generator import draw, machines, names, registry
+from scenarios.generator import draw, duties, machines, names, registry
 from scenarios.generator.estate import Figure, Moment, Row, Scenario, Server
 from scenarios.generator.figures import unit_figure
 from scenarios.generator.hosts import UNASSIGNED, Host
@@ -346,7 +346,7 @@ def registry_of() -> dict[str, list[Row]]:
             f"Quy tắc đặt tên máy mặc định ({INVENTED}; văn bản hướng dẫn không kèm công văn)",
         )
     ]
-    return tables
+    return tables | duties.kon_tum()
 
 
 def figures() -> list[Figure]:

@@ -8,6 +8,7 @@ and the figures stay.
 from __future__ import annotations
 
 from scenarios.generator import dong_thap, registry, thap_muoi
+from scenarios.generator.duties import DUTY_COLUMNS
 from scenarios.generator.estate import Figure, Moment, Row, Scenario, Server
 from scenarios.generator.growth import grow_departments
 from scenarios.generator.hosts import Host
@@ -106,8 +107,13 @@ def cut_to_the_day(server: Server) -> Server:
 
 
 def registry_of() -> dict[str, list[Row]]:
-    """The registry of dong_thap, cut to the units and servers that this scenario has."""
-    whole = dong_thap.registry_of()
+    """The registry of dong_thap, cut to the units and servers that this scenario has.
+
+    Without duties and letters: the road ends with the marts.
+    """
+    whole = {
+        name: rows for name, rows in dong_thap.registry_of().items() if name not in DUTY_COLUMNS
+    }
     kept = {*UNITS, *(unit.unit_code for unit in children_of(thap_muoi.DISTRICT))}
     kept_servers = {"dtp", thap_muoi.DISTRICT}
     tables = registry.empty()

@@ -15,7 +15,14 @@ import pytest
 from ksc_ledger.settings import REPOSITORY
 
 DAGS = sorted((REPOSITORY / "dags").glob("*.py"))
-EXPECTED = {"build_marts", "collect_endpoints", "deliver_mail", "watch_server_links"}
+EXPECTED = {
+    "build_marts",
+    "collect_endpoints",
+    "deliver_mail",
+    "watch_deadlines",
+    "watch_server_links",
+    "write_letters",
+}
 LIGHT = {"__future__", "collections", "datetime", "typing", "airflow", "ksc_ledger"}
 
 pytestmark = pytest.mark.airflow

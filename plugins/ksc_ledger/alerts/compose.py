@@ -51,6 +51,13 @@ SUBJECTS = {
     "digest": "BẢN TIN",
     "self_test": "TỰ KIỂM TRA",
 }
+# Of mails that no link brings about.
+DEADLINE_SUBJECTS = {
+    "deadline_reminder": "NHẮC HẠN",
+    "deadline_breach": "QUÁ HẠN",
+    "deadline_digest": "BẢN TIN",
+}
+_ALL_SUBJECTS = SUBJECTS | DEADLINE_SUBJECTS
 
 CAUSES = {
     "server": "máy chủ hoặc trụ sở ngừng hoạt động (không trả lời cả tỉnh lẫn hệ thống giám sát)",
@@ -98,7 +105,7 @@ def subject_of(mail: Mail) -> str:
     """The subject: the stable prefix first, so that mail programs keep a thread together."""
     place = clean(str(mail.facts.get("place", mail.server_code or mail.estate_code)))
     tail = clean(place, _LONGEST_PLACE)
-    if mail.kind in ("digest", "self_test"):
+    if mail.kind in ("digest", "self_test", "deadline_digest"):
         tail = f"{tail} {_day(mail.created_at)}"
     return f"{_prefix(mail)} {tail}"
 
@@ -147,7 +154,7 @@ def compose(
 
 def _prefix(mail: Mail) -> str:
     stage = REHEARSAL if mail.is_rehearsal else ""
-    return f"{stage}[KSC][{SUBJECTS[mail.kind]}]"
+    return f"{stage}[KSC][{_ALL_SUBJECTS[mail.kind]}]"
 
 
 def _address(name: str, address: str) -> str:
@@ -290,7 +297,7 @@ def _plain_mail(mail: Mail) -> tuple[str, list[MIMEText]]:
         ]
     )
     stage = _ascii(REHEARSAL) if mail.is_rehearsal else ""
-    kind = _ascii(SUBJECTS.get(mail.kind, mail.kind.upper()))
+    kind = _ascii(_ALL_SUBJECTS.get(mail.kind, mail.kind.upper()))
     place = _ascii(clean(str(mail.facts.get("place", "")), _LONGEST_PLACE))
     subject = f"{stage}[KSC][{kind}] {place or mail.server_code or mail.estate_code}"
     body = "\n".join(clean(line, 500) for line in text.split("\n"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import get_close_matches
 
+from ksc_ledger.registry.duty_checks import duty_mistakes
 from ksc_ledger.registry.mistakes import Mistake
 from ksc_ledger.registry.model import Dated, Server, ServerRole, Unit
 from ksc_ledger.registry.sheets import Line, R, Reading, Sheet
@@ -73,6 +74,8 @@ def contradictions(reading: Reading) -> Iterator[Mistake]:
     yield from _repeated_entries(reading)
     yield from _seats(reading)
     yield from _repeated_days(reading)
+    yield from duty_mistakes(reading)
+    yield from _overlaps(reading.issuers, "issuer_code", lambda one: one.issuer_code)
 
 
 def _by_code(sheet: Sheet[R]) -> dict[str, list[Line[R]]]:

@@ -69,6 +69,16 @@ def _optional(read: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _listed(read: Callable[[str], tuple[str, ...]]) -> BeforeValidator:
+    def validate(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        cell = _clean(value)
+        return read(cell) if cell else ()
+
+    return BeforeValidator(validate)
+
+
 def _matching(pattern: re.Pattern[str], text: str, remedy: str) -> Callable[[str], str]:
     def read(cell: str) -> str:
         if not pattern.fullmatch(cell):
@@ -137,6 +147,28 @@ def _time_of_day(cell: str) -> time:
     return time.fromisoformat(cell)
 
 
+def _flag(cell: str) -> bool:
+    if cell not in {"0", "1"}:
+        raise refused(f"{shown(cell)} không phải là 0 hoặc 1.", "Ghi 1 nếu có, 0 nếu không.")
+    return cell == "1"
+
+
+def _lines(cell: str) -> tuple[str, ...]:
+    """Texts parted by ``|``."""
+    parts = tuple(part.strip() for part in cell.split("|"))
+    if not all(parts):
+        raise refused(
+            f"{shown(cell)} có một phần trống giữa hai dấu |.",
+            "Giữa hai dấu | phải có chữ; bỏ dấu | ở đầu và cuối ô.",
+        )
+    return parts
+
+
+def _codes(cell: str) -> tuple[str, ...]:
+    """Codes parted by blanks, commas or semicolons."""
+    return tuple(_code(part) for part in re.split(r"[ ,;]+", cell) if part)
+
+
 def _separator(cell: str) -> str:
     if cell in {"-", "_"}:
         return cell
@@ -188,6 +220,14 @@ MinuteCount = Annotated[int, _required(_number(5, 1440))]
 DayCount = Annotated[int, _required(_number(1, 366))]
 Separator = Annotated[str, _required(_separator)]
 AllowedPart = Annotated[str, _required(_allowed_part)]
+Year = Annotated[int, _required(_number(1990, 2100))]
+OptionalMonth = Annotated[int | None, _optional(_number(1, 12))]
+OptionalDayOfMonth = Annotated[int | None, _optional(_number(1, 31))]
+MachineCount = Annotated[int, _required(_number(1, 99_999))]
+Flag = Annotated[bool, _required(_flag)]
+Lines = Annotated[tuple[str, ...], _required(_lines)]
+OptionalLines = Annotated[tuple[str, ...], _listed(_lines)]
+OptionalCodes = Annotated[tuple[str, ...], _listed(_codes)]
 EntryId = Annotated[
     str,
     _required(
@@ -213,3 +253,8 @@ OptionalPrefix = Annotated[
 def choice(values: type[StrEnum]) -> BeforeValidator:
     """A cell that holds one of an enumeration's values."""
     return _required(_choice(values))
+
+
+def optional_choice(values: type[StrEnum]) -> BeforeValidator:
+    """A cell that holds one of an enumeration's values, or nothing."""
+    return _optional(_choice(values))

@@ -20,11 +20,18 @@ from ksc_ledger.registry.fields import (
     Day,
     DayCount,
     EntryId,
+    Flag,
+    Lines,
+    MachineCount,
     MinuteCount,
     Moment,
     NameLength,
     OptionalCode,
+    OptionalCodes,
     OptionalDay,
+    OptionalDayOfMonth,
+    OptionalLines,
+    OptionalMonth,
     OptionalPrefix,
     OptionalText,
     Order,
@@ -33,10 +40,13 @@ from ksc_ledger.registry.fields import (
     Separator,
     Text,
     TimeOfDay,
+    Year,
     choice,
+    optional_choice,
     refused,
 )
 from ksc_ledger.rules.computer_names import DEFAULT_RULE, Rule
+from ksc_ledger.rules.deadlines import ObligationKind, RollPolicy
 from ksc_ledger.rules.links_model import DelayUnit, NoticeKind, Window
 from ksc_ledger.rules.organisation import normalised_path
 
@@ -56,6 +66,31 @@ class EntryKind(StrEnum):
 class CalendarKind(StrEnum):
     HOLIDAY = "holiday"
     WORKDAY = "workday"
+
+
+class AppliesTo(StrEnum):
+    """Whom an obligation binds, seen from its ``unit_code``."""
+
+    SELF = "self"
+    CHILDREN = "children"  # the units directly below
+    BELOW = "below"  # every unit below, at any depth
+
+
+class LetterForm(StrEnum):
+    """The kinds of letter that can be written; a document of ours is of one of them."""
+
+    DON_DOC = "don_doc"
+    PHAN_BO = "phan_bo"
+
+
+class RequestStatus(StrEnum):
+    OPEN = "open"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+GROUP_KIND = "nhom"  # a unit that is only a heading over others: no office, nobody to oblige
 
 
 class Record(BaseModel):
@@ -262,6 +297,204 @@ class Maintenance(Record):
         return self
 
 
+class Directive(Record):
+    """A document that decides something. Number, month and day may be blank, as in drafts.
+
+    ``based_on`` are the documents it rests on, in the order in which it cites them; ``cited_as`` is
+    the word that introduces this one where others rest on it ("Căn cứ", "Thực hiện").
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"cited_as", "based_on"})
+
+    directive_code: Code
+    document_kind: Text
+    number: OptionalText = None
+    issued_year: Year
+    issued_month: OptionalMonth = None
+    issued_day: OptionalDayOfMonth = None
+    issuer_name: Text
+    unit_code: OptionalCode = None
+    subject: Text
+    cited_as: OptionalText = None
+    based_on: OptionalCodes = ()
+    source_document: Text
+
+    @model_validator(mode="after")
+    def _is_a_day(self) -> Self:
+        if self.issued_day is not None:
+            if self.issued_month is None:
+                raise refused("Có ngày mà không có tháng.", "Điền issued_month.", "issued_month")
+            try:
+                date(self.issued_year, self.issued_month, self.issued_day)
+            except ValueError:
+                raise refused(
+                    "Ngày ban hành không phải là một ngày có thật.",
+                    "Kiểm tra issued_year, issued_month, issued_day.",
+                    "issued_day",
+                ) from None
+        return self
+
+    @property
+    def first_date(self) -> date:
+        """The first day on which the document can have been issued, from what is filled in."""
+        return date(self.issued_year, self.issued_month or 1, self.issued_day or 1)
+
+
+class Obligation(Record):
+    """One duty that a document lays on units, with the document's own ``wording`` of the deadline.
+
+    ``opens_date``: what happened before counts for nothing; blank = the first day on which the
+    document can have been issued. ``roll_policy`` blank = the rule's own for this wording.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
+        {"counted_from_date", "roll_policy", "opens_date"}
+    )
+
+    obligation_code: Code
+    directive_code: Code
+    unit_code: Code
+    applies_to: Annotated[AppliesTo, choice(AppliesTo)]
+    obligation_kind: Annotated[ObligationKind, choice(ObligationKind)]
+    wording: Text
+    counted_from_date: OptionalDay = None
+    roll_policy: Annotated[RollPolicy | None, optional_choice(RollPolicy)] = None
+    demand_text: Text
+    opens_date: OptionalDay = None
+    source_document: Text
+
+
+class LetterDemand(Record):
+    """One numbered demand of a letter. With an obligation its deadline is that obligation's.
+
+    ``demand_text`` blank = the obligation's.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"note", "details", "obligation_code"})
+
+    directive_code: Code
+    list_order: Order
+    demand_text: OptionalText = None
+    note: OptionalText = None
+    details: OptionalLines = ()
+    obligation_code: OptionalCode = None
+    source_document: Text
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.demand_text is None and self.obligation_code is None:
+            raise refused(
+                "Yêu cầu không có nội dung.",
+                "Điền demand_text, hoặc obligation_code của nghĩa vụ được nhắc lại.",
+                "demand_text",
+            )
+        return self
+
+
+class LetterWords(Record):
+    """What a letter of ours says besides its figures and demands.
+
+    ``unit_code``: the unit whose figures it is about. ``term_wording``: of the licence, where the
+    letter states it.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
+        {"accountable_to", "contact", "copies", "term_wording"}
+    )
+
+    directive_code: Code
+    letter_kind: Annotated[LetterForm, choice(LetterForm)]
+    unit_code: Code
+    issuer_code: Code
+    recipients: Lines
+    accountable: Text
+    accountable_to: OptionalText = None
+    contact: OptionalText = None
+    copies: OptionalLines = ()
+    filed_by: Text
+    report_to: Text
+    term_wording: OptionalText = None
+    source_document: Text
+
+
+class LetterIssuer(Dated):
+    """A letterhead: lines of the heading, the symbol behind the number, by which right is signed."""
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"parent_heading"})
+
+    issuer_code: Code
+    issuer_name: Text
+    parent_heading: OptionalText = None
+    heading: Lines
+    symbol: Text
+    place: Text
+    area: Text
+    verb: Text
+    signature: Lines
+
+
+class DutyWaiver(Record):
+    """A document that frees a unit from an obligation, from ``waived_date`` on."""
+
+    obligation_code: Code
+    unit_code: Code
+    waived_date: Day
+    source_document: Text
+
+
+class DutyReceipt(Record):
+    """A report or answer that an officer entered by hand: what came in, and when.
+
+    ``is_accepted`` False: it came, but cannot be used until somebody has dealt with it.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"is_accepted"})
+
+    obligation_code: Code
+    unit_code: Code
+    received_at: Moment
+    document: Text
+    is_accepted: Flag = True
+    source_document: Text
+
+
+class ReceiptReading(Record):
+    """Up to ``read_until_at`` everything that came in for this obligation has been entered."""
+
+    obligation_code: Code
+    read_until_at: Moment
+    source_document: Text
+
+
+class TrainingLine(Record):
+    """One unit's line of an attendance list; the absent are entered as well."""
+
+    obligation_code: Code
+    unit_code: Code
+    training_date: Day
+    is_present: Flag
+    source_document: Text
+
+
+class HardwareReturn(Dated):
+    """Machines too weak to be installed, with the unit's document, until the seats are taken back."""
+
+    return_id: EntryId
+    unit_code: Code
+    machine_count: MachineCount
+
+
+class SeatRequest(Record):
+    """Seats that a unit asks for beyond what it has."""
+
+    request_id: EntryId
+    unit_code: Code
+    seat_count: MachineCount
+    requested_date: Day
+    status: Annotated[RequestStatus, choice(RequestStatus)]
+    source_document: Text
+
+
 class CalendarOverride(Record):
     date: Day
     kind: Annotated[CalendarKind, choice(CalendarKind)]
@@ -286,6 +519,17 @@ class Registry(BaseModel):
     notice_steps: tuple[NoticeStep, ...] = ()
     office_spans: tuple[OfficeSpan, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    directives: tuple[Directive, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    letter_demands: tuple[LetterDemand, ...] = ()
+    letter_words: tuple[LetterWords, ...] = ()
+    letter_issuers: tuple[LetterIssuer, ...] = ()
+    waivers: tuple[DutyWaiver, ...] = ()
+    receipts: tuple[DutyReceipt, ...] = ()
+    receipt_readings: tuple[ReceiptReading, ...] = ()
+    training_lines: tuple[TrainingLine, ...] = ()
+    hardware_returns: tuple[HardwareReturn, ...] = ()
+    seat_requests: tuple[SeatRequest, ...] = ()
 
     def estate(self, estate_code: str) -> Estate:
         """Raises LedgerError when the registry has no such estate."""
@@ -320,6 +564,42 @@ class Registry(BaseModel):
         """The units directly below, in the order of the officers' list."""
         found = (unit for unit in self.units_on(day) if unit.parent_unit_code == unit_code)
         return tuple(sorted(found, key=lambda unit: unit.list_order))
+
+    def offices_below(self, unit_code: str, day: date, *, is_deep: bool) -> tuple[Unit, ...]:
+        """The units directly below, or all below, in the order of the officers' lists.
+
+        A unit that is only a heading is no office: those below it stand in its place.
+        """
+        found: list[Unit] = []
+        for unit in self.children_on(unit_code, day):
+            if unit.unit_kind != GROUP_KIND:
+                found.append(unit)
+            if is_deep or unit.unit_kind == GROUP_KIND:
+                found += self.offices_below(unit.unit_code, day, is_deep=is_deep)
+        return tuple(found)
+
+    def directive(self, directive_code: str) -> Directive:
+        """Raises LedgerError when the registry has no such document."""
+        for one in self.directives:
+            if one.directive_code == directive_code:
+                return one
+        raise LedgerError(
+            "directive_unknown",
+            f"Danh mục không có văn bản {directive_code}.",
+            "Kiểm tra directives.csv.",
+        )
+
+    def opens_date(self, obligation: Obligation) -> date:
+        """The first day of which anything counts for an obligation."""
+        return obligation.opens_date or self.directive(obligation.directive_code).first_date
+
+    def obliged_units(self, obligation: Obligation) -> tuple[Unit, ...]:
+        """The units an obligation binds: those in force on the day on which it opens."""
+        day = self.opens_date(obligation)
+        if obligation.applies_to is AppliesTo.SELF:
+            return tuple(u for u in self.units_on(day) if u.unit_code == obligation.unit_code)
+        is_deep = obligation.applies_to is AppliesTo.BELOW
+        return self.offices_below(obligation.unit_code, day, is_deep=is_deep)
 
     def groups_on(self, server_code: str, day: date) -> dict[str, str]:
         """A server's mapped groups: ``normalised_path`` to unit_code, for ``unit_of_group``."""

@@ -12,6 +12,9 @@ from ksc_ledger.registry.mistakes import Mistake, RegistryError
 from ksc_ledger.registry.model import Estate, Registry
 from ksc_ledger.registry.sheets import Line, R, Reading, Sheet
 
+# What other rows refer to: a row that was refused is not told a second time where it is missed.
+_CODE_COLUMNS = ("unit_code", "server_code", "directive_code", "obligation_code", "issuer_code")
+
 
 def read(path: Path) -> Reading:
     """Read the files row by row; what rows say about each other is left to ``checks``."""
@@ -102,9 +105,7 @@ def _read_table(reading: Reading, sheet: Sheet[R], estate_code: str) -> None:
         try:
             record = sheet.model.model_validate({**cells.cells, "estate_code": estate_code})
         except ValidationError as error:
-            sheet.broken.update(
-                cells.cells[name] for name in ("unit_code", "server_code") if name in cells.cells
-            )
+            sheet.broken.update(cells.cells[name] for name in _CODE_COLUMNS if name in cells.cells)
             for name, wrong, remedy in _told(error):
                 reading.mistakes.append(Mistake(relative, cells.row, name, wrong, remedy))
             continue

@@ -11,15 +11,26 @@ from ksc_ledger.registry.model import (
     AllocationEntry,
     CalendarOverride,
     Dated,
+    Directive,
+    DutyReceipt,
+    DutyWaiver,
     Estate,
+    HardwareReturn,
+    LetterDemand,
+    LetterIssuer,
+    LetterWords,
     Maintenance,
     NamingRule,
     NoticeStep,
+    Obligation,
     OfficeSpan,
+    ReceiptReading,
     Record,
     Registry,
+    SeatRequest,
     Server,
     ServerGroup,
+    TrainingLine,
     Unit,
     UnitAlias,
 )
@@ -97,6 +108,27 @@ class Reading:
     maintenance: Sheet[Maintenance] = field(
         default_factory=lambda: Sheet("maintenance.csv", Maintenance)
     )
+    directives: Sheet[Directive] = field(default_factory=lambda: Sheet("directives.csv", Directive))
+    obligations: Sheet[Obligation] = field(
+        default_factory=lambda: Sheet("obligations.csv", Obligation)
+    )
+    demands: Sheet[LetterDemand] = field(default_factory=lambda: Sheet("demands.csv", LetterDemand))
+    letters: Sheet[LetterWords] = field(default_factory=lambda: Sheet("letters.csv", LetterWords))
+    issuers: Sheet[LetterIssuer] = field(default_factory=lambda: Sheet("issuers.csv", LetterIssuer))
+    waivers: Sheet[DutyWaiver] = field(default_factory=lambda: Sheet("waivers.csv", DutyWaiver))
+    receipts: Sheet[DutyReceipt] = field(default_factory=lambda: Sheet("receipts.csv", DutyReceipt))
+    readings: Sheet[ReceiptReading] = field(
+        default_factory=lambda: Sheet("receipt_readings.csv", ReceiptReading)
+    )
+    training: Sheet[TrainingLine] = field(
+        default_factory=lambda: Sheet("training.csv", TrainingLine)
+    )
+    returns: Sheet[HardwareReturn] = field(
+        default_factory=lambda: Sheet("hardware_returns.csv", HardwareReturn)
+    )
+    requests: Sheet[SeatRequest] = field(
+        default_factory=lambda: Sheet("seat_requests.csv", SeatRequest)
+    )
 
     @property
     def tables(self) -> tuple[Sheet[Any], ...]:
@@ -111,6 +143,17 @@ class Reading:
             self.notice_steps,
             self.office_spans,
             self.maintenance,
+            self.directives,
+            self.obligations,
+            self.demands,
+            self.letters,
+            self.issuers,
+            self.waivers,
+            self.receipts,
+            self.readings,
+            self.training,
+            self.returns,
+            self.requests,
         )
 
     def registry(self) -> Registry:
@@ -127,4 +170,15 @@ class Reading:
             notice_steps=self.notice_steps.records,
             office_spans=self.office_spans.records,
             maintenance=self.maintenance.records,
+            directives=self.directives.records,
+            obligations=self.obligations.records,
+            letter_demands=self.demands.records,
+            letter_words=self.letters.records,
+            letter_issuers=self.issuers.records,
+            waivers=self.waivers.records,
+            receipts=self.receipts.records,
+            receipt_readings=self.readings.records,
+            training_lines=self.training.records,
+            hardware_returns=self.returns.records,
+            seat_requests=self.requests.records,
         )

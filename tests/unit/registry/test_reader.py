@@ -401,7 +401,7 @@ def test_a_folder_that_is_no_registry_is_explained(
 
 def test_other_files_and_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     plain = load(write_registry(tmp_path / "plain"))
-    path = write_registry(tmp_path / "more", {"README.md": "x", "obligations.csv": "a,b\n"})
+    path = write_registry(tmp_path / "more", {"README.md": "x", "nhat_ky.csv": "a,b\n"})
     (path / ".git").mkdir()
     (path / "__pycache__").mkdir()
     (path / "README.md").write_text("x", "utf-8")

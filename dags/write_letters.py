@@ -1,0 +1,50 @@
+"""
+### Dự thảo công văn
+
+Chạy theo yêu cầu: dự thảo công văn đôn đốc (`don_doc`) hoặc phân bổ (`phan_bo`) với số liệu của một
+ngày, phụ lục và mẫu báo cáo điền sẵn cho từng đơn vị. Mỗi con số kèm mã số liệu trong tệp .json bên cạnh. Số
+và ngày của công văn để trống cho văn thư.
+
+**Đọc** danh mục, `marts/` · **Ghi** `letters/<địa bàn>/`
+
+Sổ tay xử lý: docs/runbooks/write_letters.md
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, task
+
+from ksc_ledger.orchestration import lettering
+from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
+
+CODE = "^[a-z0-9_]{2,32}$"
+
+
+@dag(
+    schedule=None,
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(minutes=20),
+    default_args=DEFAULT_ARGS,
+    doc_md=__doc__,
+    dag_display_name="Dự thảo công văn",
+    tags=[Tag.REPORT],
+    params={
+        "estate": Param(type="string", pattern=CODE, title="Mã địa bàn"),
+        "as_of": Param(type="string", format="date", title="Ngày lấy số liệu"),
+        "kind": Param("don_doc", type="string", enum=["don_doc", "phan_bo"], title="Loại công văn"),
+        "unit_code": Param(type="string", pattern=CODE, title="Mã đơn vị có số liệu"),
+    },
+)
+def write_letters() -> None:
+    @task
+    def write() -> list[str]:
+        return lettering.write_letter()
+
+    write()
+
+
+write_letters()

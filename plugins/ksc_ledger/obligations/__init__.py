@@ -1,0 +1,24 @@
+"""What the documents oblige units to do, what became of it, who is told, and the next letter.
+
+The registry says what is owed, the published marts and the entered receipts say what was done, the
+state remembers what was said about it before. Nothing here asks a server or knows Airflow.
+"""
+
+from __future__ import annotations
+
+from ksc_ledger.obligations.letter_data import Published, letter_of, report_forms
+from ksc_ledger.obligations.reallocation import Reallocations, reallocations
+from ksc_ledger.obligations.statuses import Judged, judge
+from ksc_ledger.obligations.watch import Watched, watch
+
+__all__ = [
+    "Judged",
+    "Published",
+    "Reallocations",
+    "Watched",
+    "judge",
+    "letter_of",
+    "reallocations",
+    "report_forms",
+    "watch",
+]

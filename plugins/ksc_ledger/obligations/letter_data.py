@@ -1,0 +1,339 @@
+"""The next letter as plain data: figures from the published marts, words from the registry."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ksc_ledger.clock import end_of_day
+from ksc_ledger.errors import LedgerError
+from ksc_ledger.letters.model import (
+    Basis,
+    Demand,
+    Issuer,
+    Letter,
+    LetterKind,
+    PartialDate,
+    ReportForm,
+    Section,
+    Sources,
+    Term,
+    Totals,
+    UnitRow,
+)
+from ksc_ledger.letters.words import standard_demands
+from ksc_ledger.obligations.duties import document_of
+from ksc_ledger.obligations.evidence import weak_count
+from ksc_ledger.registry import (
+    Directive,
+    LetterIssuer,
+    LetterWords,
+    Obligation,
+    Registry,
+    RequestStatus,
+    Unit,
+    working_calendar,
+)
+from ksc_ledger.registry.model import GROUP_KIND
+from ksc_ledger.rules.deadlines import Bound, Deadline, ObligationKind, read_deadline
+from ksc_ledger.rules.figures import written_date
+from ksc_ledger.warehouse.reader import query
+
+DEFAULT_LEAD = "Căn cứ"
+UNPLACED = "Chưa phân về đơn vị nào"
+_COUNTS = ("allocated_count", "installed_count", "correctly_named_count", "gap_count", "over_count")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A published file, and the registry version by which its figures were judged."""
+
+    file: Path
+    registry: Registry
+
+    def figures(self, day: date) -> dict[str, dict[str, Any]]:
+        """Rows of fct_unit_coverage_daily of a day by unit. Raises LedgerError when it has none."""
+        rows = query(self.file, "from marts.coverage_as_of(?::date)", [day])
+        if not rows:
+            raise LedgerError(
+                "no_figure",
+                f"Không có số liệu ngày {written_date(day)}.",
+                "Chọn ngày từ lần đọc máy chủ đầu tiên trở đi.",
+            )
+        return {row["unit_code"]: row for row in rows}
+
+
+def letter_of(
+    words: Registry, published: Published, kind: LetterKind, unit_code: str, as_of: date
+) -> Letter:
+    """The letter about a unit with the figures of a day.
+
+    Its words are those of the newest document of this kind about the unit that can have been issued
+    in that month or before. Raises LedgerError when there is none, when every deadline in it has
+    passed by that day, or when the annex does not add up.
+    """
+    text = _words(words, kind, unit_code, as_of)
+    directive = words.directive(text.directive_code)
+    figures = published.figures(as_of)
+    if unit_code not in figures:
+        raise LedgerError(
+            "letter_unit_unknown",
+            f"Ngày {written_date(as_of)} không có số liệu của đơn vị {unit_code}.",
+            "Kiểm tra mã đơn vị và ngày lấy số liệu.",
+        )
+    total = figures[unit_code]
+    sections = _sections(words, published.registry, kind, unit_code, as_of, figures)
+    return Letter(
+        estate_code=text.estate_code,
+        unit_code=unit_code,
+        kind=kind,
+        as_of_date=as_of,
+        issued=PartialDate(directive.issued_year, directive.issued_month, directive.issued_day),
+        issuer=_issuer(words, text, as_of),
+        subject=directive.subject.removeprefix("về việc ").removeprefix("Về việc "),
+        recipients=text.recipients,
+        bases=tuple(
+            Basis(lead=one.cited_as or DEFAULT_LEAD, document=document_of(one))
+            for one in (words.directive(code) for code in directive.based_on)
+        ),
+        totals=_totals(kind, total),
+        sections=sections,
+        demands=_demands(words, text, directive, as_of),
+        accountable=text.accountable,
+        accountable_to=text.accountable_to or "",
+        contact=text.contact or "",
+        copies=text.copies,
+        filed_by=text.filed_by,
+        sources=_sources(kind, total),
+        term=Term(wording=text.term_wording) if text.term_wording else None,
+    )
+
+
+def report_forms(words: Registry, letter: Letter) -> list[ReportForm]:
+    """The prefilled form of every unit that owes a report by the letter's document."""
+    text = _words(words, letter.kind, letter.unit_code, letter.as_of_date)
+    rows = {row.unit_code: row for row in letter.rows}
+    return [
+        ReportForm(
+            estate_code=letter.estate_code,
+            unit_code=unit.unit_code,
+            unit_name=unit.unit_name,
+            as_of_date=letter.as_of_date,
+            rows=(rows[unit.unit_code],),
+            recipient=text.report_to,
+            due=duty.wording,
+        )
+        for duty in words.obligations
+        if duty.directive_code == text.directive_code
+        and duty.obligation_kind is ObligationKind.UNIT_REPORT
+        for unit in words.obliged_units(duty)
+        if unit.unit_code in rows
+    ]
+
+
+def _words(words: Registry, kind: LetterKind, unit_code: str, as_of: date) -> LetterWords:
+    last = as_of.replace(day=monthrange(as_of.year, as_of.month)[1])
+    found = [
+        (words.directive(one.directive_code).first_date, number, one)
+        for number, one in enumerate(words.letter_words)
+        if one.unit_code == unit_code
+        and one.letter_kind.value == kind.value
+        and words.directive(one.directive_code).first_date <= last
+    ]
+    if not found:
+        raise LedgerError(
+            "letter_without_words",
+            f"Danh mục chưa có công văn {kind.value} của {unit_code} cho tháng "
+            f"{as_of:%m/%Y} hoặc trước đó.",
+            "Thêm văn bản vào directives.csv, câu chữ vào letters.csv, yêu cầu vào demands.csv.",
+        )
+    return max(found)[2]
+
+
+def _issuer(words: Registry, text: LetterWords, as_of: date) -> Issuer:
+    rows: Sequence[LetterIssuer] = [
+        one
+        for one in words.letter_issuers
+        if one.issuer_code == text.issuer_code and one.is_in_force(as_of)
+    ]
+    if not rows:
+        raise LedgerError(
+            "letter_issuer_unknown",
+            f"Thể thức {text.issuer_code} không có hiệu lực ngày {written_date(as_of)}.",
+            "Thêm dòng còn hiệu lực vào issuers.csv.",
+        )
+    one = rows[0]
+    return Issuer(
+        name=one.issuer_name,
+        heading=one.heading,
+        parent_heading=one.parent_heading,
+        symbol=one.symbol,
+        place=one.place,
+        area=one.area,
+        verb=one.verb,
+        signature=one.signature,
+    )
+
+
+def _demands(
+    words: Registry, text: LetterWords, directive: Directive, as_of: date
+) -> tuple[Demand, ...]:
+    duties = {one.obligation_code: one for one in words.obligations}
+    calendar = working_calendar(words, text.estate_code)
+
+    def deadline_of(duty: Obligation) -> Deadline:
+        return read_deadline(
+            duty.wording, calendar, counted_from=duty.counted_from_date, roll=duty.roll_policy
+        )
+
+    lines = sorted(
+        (one for one in words.letter_demands if one.directive_code == directive.directive_code),
+        key=lambda one: one.list_order,
+    )
+    found: list[Demand] = []
+    for line in lines:
+        duty = duties.get(line.obligation_code or "")
+        demand = Demand(
+            text=line.demand_text or (duty.demand_text if duty else ""),
+            note=line.note or "",
+            details=line.details,
+        )
+        if duty is not None:
+            deadline = deadline_of(duty)
+            demand = replace(demand, due_at=deadline.due_at, obligation_code=duty.obligation_code)
+            if deadline.bound is Bound.START:  # a meeting: its time stands below, not behind
+                time = f"Thời gian: {duty.wording}"
+                demand = replace(demand, details=(time, *line.details))
+            else:
+                demand = replace(demand, due=duty.wording)
+        found.append(demand)
+    due = [demand.due_at for demand in found if demand.due_at is not None]
+    if due and max(due) < end_of_day(as_of):
+        raise LedgerError(
+            "letter_deadlines_past",
+            f"Mọi thời hạn trong công văn {directive.directive_code} đều đã qua vào ngày "
+            f"{written_date(as_of)}.",
+            "Thêm công văn mới với thời hạn mới vào directives.csv, letters.csv, demands.csv.",
+        )
+    return tuple(found) or standard_demands(office=text.report_to)
+
+
+def _totals(kind: LetterKind, figure: Mapping[str, Any]) -> Totals:
+    if kind is LetterKind.PHAN_BO:  # it hands out seats; what was installed is not its matter
+        return Totals(allocated_count=figure["allocated_count"], snapshot_id=figure["snapshot_id"])
+    return Totals(
+        allocated_count=figure["allocated_count"],
+        installed_count=figure["installed_count"],
+        correctly_named_count=figure["correctly_named_count"],
+        snapshot_id=figure["snapshot_id"],
+    )
+
+
+def _sources(kind: LetterKind, figure: Mapping[str, Any]) -> Sources | None:
+    if kind is LetterKind.PHAN_BO:  # seats come from documents, no server was asked for them
+        return None
+    return Sources(
+        servers_expected_count=figure["servers_expected_count"],
+        servers_observed_count=figure["servers_observed_count"],
+        oldest_observed_at=figure["oldest_observed_at"],
+        is_provisional=figure["is_provisional"],
+    )
+
+
+def _sections(
+    words: Registry,
+    structure: Registry,
+    kind: LetterKind,
+    unit_code: str,
+    day: date,
+    figures: Mapping[str, Mapping[str, Any]],
+) -> tuple[Section, ...]:
+    """A group below the unit is a section; what no unit below has stands in a row of its own."""
+
+    def rows_of(units: Sequence[Unit]) -> tuple[UnitRow, ...]:
+        return tuple(
+            _row(words, kind, unit.unit_code, unit.unit_name, day, figures[unit.unit_code])
+            for unit in units
+            if unit.unit_code in figures
+        )
+
+    children = structure.children_on(unit_code, day)
+    plain = rows_of([unit for unit in children if unit.unit_kind != GROUP_KIND])
+    sections = [Section(rows=plain)] if plain else []
+    sections += [
+        Section(
+            rows=rows_of(structure.offices_below(group.unit_code, day, is_deep=False)),
+            title=f"{group.unit_name}:",
+            noun=_noun(group.unit_name),
+        )
+        for group in children
+        if group.unit_kind == GROUP_KIND
+    ]
+    sections = [section for section in sections if section.rows]
+    rest = _rest(figures[unit_code], [row for section in sections for row in section.rows], figures)
+    if rest is not None and any(rest[name] for name in ("allocated_count", "installed_count")):
+        row = _row(words, kind, unit_code, UNPLACED, day, rest, is_rest=True)
+        if kind is LetterKind.DON_DOC or row.allocated_count:
+            sections.append(Section(rows=(row,), title=f"{UNPLACED}:" if sections else ""))
+    return tuple(sections)
+
+
+def _rest(
+    total: Mapping[str, Any], rows: Sequence[UnitRow], figures: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """What the unit has beyond its rows: machines in no unit's group, seats not handed down."""
+    rest = dict(total)
+    for name in _COUNTS:
+        if total[name] is not None:
+            rest[name] = total[name] - sum(figures[row.unit_code][name] or 0 for row in rows)
+    return rest if any(rest[name] for name in _COUNTS) else None
+
+
+def _row(
+    words: Registry,
+    kind: LetterKind,
+    unit_code: str,
+    unit_name: str,
+    day: date,
+    figure: Mapping[str, Any],
+    *,
+    is_rest: bool = False,
+) -> UnitRow:
+    row = UnitRow(
+        unit_code=unit_code,
+        unit_name=unit_name,
+        allocated_count=figure["allocated_count"],
+        snapshot_id=figure["snapshot_id"],
+    )
+    if kind is LetterKind.PHAN_BO:
+        return row
+    row = replace(
+        row,
+        installed_count=figure["installed_count"],
+        correctly_named_count=figure["correctly_named_count"],
+        gap_count=figure["gap_count"],
+        over_count=figure["over_count"],
+    )
+    if is_rest:
+        return row
+    asked = sum(
+        one.seat_count
+        for one in words.seat_requests
+        if one.unit_code == unit_code
+        and one.status is RequestStatus.OPEN
+        and one.requested_date <= day
+    )
+    return replace(
+        row,
+        weak_count=weak_count(words, unit_code, day) or None,
+        requested_count=asked or None,
+    )
+
+
+def _noun(group_name: str) -> str:
+    """How a letter counts the units of a group: "Các sở, ban, ngành tỉnh" are sở, ban, ngành tỉnh."""
+    return group_name.removeprefix("Các ").strip()

@@ -1,0 +1,322 @@
+"""Breach tables of the letters' days, and the letters themselves, from the committed scenarios."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from integration.the_road import Road, road
+from ksc_ledger import letters
+from ksc_ledger.errors import LedgerError
+from ksc_ledger.letters.model import Letter, LetterKind
+from ksc_ledger.obligations import Judged, Published, judge, letter_of, report_forms
+from ksc_ledger.obligations.evidence import Filed
+from ksc_ledger.obligations.reallocation import reallocations
+from ksc_ledger.registry import HardwareReturn, Registry, in_force, load
+from ksc_ledger.rules.deadlines import Status
+from unit.letters.reading import annex_tables, cells_of, text_of
+
+SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios"
+REPORT, ROLL_UP, TRAINING = "tm_2022_bao_cao", "tm_2022_tong_hop", "dtp_2023_tap_huan"
+INSTALLATION, HARDWARE = "kpl_2024_cai_dat", "kpl_2024_cau_hinh"
+NO_MARTS = Path("/nonexistent/ksc_ledger.duckdb")
+ONE_MINUTE = timedelta(minutes=1)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}+07:00")
+
+
+REPORT_DUE, REPORT_LATE = at("2022-10-19T23:59:59"), at("2022-10-20T00:00:00")
+
+
+@pytest.fixture(scope="module")
+def dong_thap() -> Registry:
+    return load(SCENARIOS / "dong_thap" / "registry")
+
+
+def standing(registry: Registry, now: datetime, **changes: object) -> dict[tuple[str, str], Judged]:
+    found = judge(registry.model_copy(update=changes), "dong_thap", NO_MARTS, now)
+    return {one.duty.key: one for one in found}
+
+
+def tally(judged: dict[tuple[str, str], Judged], code: str) -> Counter[Status]:
+    return Counter(one.found.status for key, one in judged.items() if key[0] == code)
+
+
+# Tháp Mười, October 2022
+
+
+def test_until_the_last_second_of_the_19th_nobody_in_thap_muoi_is_late(
+    dong_thap: Registry,
+) -> None:
+    assert tally(standing(dong_thap, REPORT_DUE), REPORT) == {Status.MET: 23, Status.DUE_SOON: 4}
+
+
+def test_a_second_later_those_without_a_report_are_in_breach(dong_thap: Registry) -> None:
+    judged = standing(dong_thap, REPORT_LATE)
+    assert tally(judged, REPORT) == {
+        Status.MET: 23,
+        Status.BREACHED: 3,
+        Status.UNDETERMINED: 1,
+    }
+    assert judged[REPORT, "dtp_872_30052"].found.status is Status.BREACHED
+    assert judged[REPORT, "dtp_872_30052"].found.overdue_days == 1
+    # A file came in time that nobody could use: a person has to look, it is no breach.
+    assert judged[REPORT, "dtp_872_30061"].found.status is Status.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("received_at", "status", "overdue_days"),
+    [
+        pytest.param(REPORT_DUE - ONE_MINUTE, Status.MET, 0, id="a minute before"),
+        pytest.param(REPORT_DUE, Status.MET, 0, id="in the last second"),
+        pytest.param(REPORT_LATE, Status.MET_LATE, 1, id="in the first second of the next day"),
+        pytest.param(REPORT_LATE + ONE_MINUTE, Status.MET_LATE, 1, id="a minute after"),
+    ],
+)
+def test_a_report_is_judged_by_the_instant_at_which_it_came(
+    dong_thap: Registry, received_at: datetime, status: Status, overdue_days: int
+) -> None:
+    rows = tuple(
+        one.model_copy(update={"received_at": received_at})
+        for one in dong_thap.receipts
+        if one.obligation_code == REPORT and one.unit_code == "dtp_872_pnv"
+    )
+    judged = standing(dong_thap, at("2022-10-20T17:00:00"), receipts=rows)
+    found = judged[REPORT, "dtp_872_pnv"].found
+    assert (found.status, found.overdue_days) == (status, overdue_days)
+
+
+def test_a_file_in_the_inbox_is_as_good_as_a_row(dong_thap: Registry) -> None:
+    filed = Filed(
+        unit_code="dtp_872_30052", received_at=REPORT_DUE, document="tệp 1.xlsx", is_accepted=True
+    )
+    judged = judge(dong_thap, "dong_thap", NO_MARTS, REPORT_LATE, [filed])
+    (found,) = [one.found for one in judged if one.duty.key == (REPORT, "dtp_872_30052")]
+    assert found.status is Status.MET
+    assert "tệp 1.xlsx" in found.evidence
+
+
+def test_without_a_reading_of_the_register_nobody_is_accused(dong_thap: Registry) -> None:
+    judged = standing(dong_thap, REPORT_LATE, receipt_readings=())
+    assert tally(judged, REPORT)[Status.BREACHED] == 0
+
+
+@pytest.mark.parametrize(
+    ("now", "status"),
+    [
+        ("2022-10-20T23:59:59", Status.DUE_SOON),
+        ("2022-10-21T00:00:00", Status.BREACHED),
+        ("2022-10-21T09:14:59", Status.BREACHED),
+        ("2022-10-21T09:15:00", Status.MET_LATE),
+    ],
+)
+def test_the_roll_up_of_the_department_of_culture(
+    dong_thap: Registry, now: str, status: Status
+) -> None:
+    judged = standing(dong_thap, at(now))
+    assert judged[ROLL_UP, "dtp_872_vhtt"].found.status is status
+
+
+def test_who_missed_the_training_of_20_october_2023(dong_thap: Registry) -> None:
+    judged = standing(dong_thap, at("2023-10-21T00:00:00"))
+    assert tally(judged, TRAINING) == {
+        Status.MET: 28,
+        Status.BREACHED: 2,
+        Status.WAIVED: 1,
+        Status.UNDETERMINED: 1,
+    }
+    assert judged[TRAINING, "dtp_sngv"].found.status is Status.BREACHED
+    assert judged[TRAINING, "dtp_bqlkkt"].found.status is Status.WAIVED
+    assert judged[TRAINING, "dtp_869"].found.status is Status.UNDETERMINED
+
+
+def test_a_document_of_a_later_month_obliges_nobody_yet(dong_thap: Registry) -> None:
+    assert tally(standing(dong_thap, at("2023-09-30T23:59:59")), TRAINING) == {}
+    assert sum(tally(standing(dong_thap, at("2023-10-01T00:00:00")), TRAINING).values()) == 32
+
+
+# Figures of a built warehouse
+
+
+@pytest.fixture(scope="module")
+def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
+    """Tháp Mười as counted in 2022, Kon Plông before and after its deadline; built once."""
+    home = tmp_path_factory.mktemp("letters") / "home"
+    with road([SCENARIOS / "dong_thap", SCENARIOS / "kon_tum"], home) as opened:
+        for instant, servers in (
+            ("2022-10-12T08:00:00", ("dtp", "dtp_872")),
+            ("2024-01-08T08:00:00", ("ktm", "ktm_613")),
+            ("2024-01-15T17:00:00", ("ktm", "ktm_613")),
+            ("2024-01-16T08:00:00", ("ktm", "ktm_613")),
+        ):
+            opened.simulator.set_clock(at(instant))
+            opened.gate([opened.collect_one(at(instant), code) for code in servers], at(instant))
+        opened.publish(at("2024-01-16T08:00:00"))
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def published(way: Road) -> Published:
+    return Published(file=way.settings.places.marts_file, registry=in_force(way.settings).registry)
+
+
+def kon_plong(published: Published, now: str) -> dict[tuple[str, str], Judged]:
+    found = judge(published.registry, "kon_tum", published.file, at(now))
+    return {one.duty.key: one for one in found}
+
+
+def test_kon_plong_before_and_after_the_night_to_the_16th(published: Published) -> None:
+    before = kon_plong(published, "2024-01-15T23:59:59")
+    assert tally(before, INSTALLATION) == {Status.DUE_SOON: 20, Status.MET: 1}
+    after = kon_plong(published, "2024-01-16T00:00:00")
+    assert tally(after, INSTALLATION) == {Status.BREACHED: 20, Status.MET: 1}
+    accused = after[INSTALLATION, "ktm_613_vpub"].found
+    assert "17:00 ngày 15/01/2024" in accused.evidence
+    assert "20240115T100000Z-ktm_613_vpub" in accused.evidence
+    assert accused.overdue_days == 1
+
+
+def test_machines_with_a_document_that_they_are_too_weak_are_deducted(
+    published: Published,
+) -> None:
+    after = kon_plong(published, "2024-01-16T00:00:00")
+    assert (
+        "2 máy không đủ cấu hình đã có văn bản"
+        in after[INSTALLATION, "ktm_613_23452"].found.evidence
+    )
+    assert tally(after, HARDWARE) == {Status.MET: 1, Status.UNDETERMINED: 20}
+
+
+def test_where_nothing_was_published_nobody_is_accused(published: Published) -> None:
+    found = judge(published.registry, "kon_tum", NO_MARTS, at("2024-01-16T00:00:00"))
+    states = {one.found.status for one in found if one.duty.key[0] == INSTALLATION}
+    assert states == {Status.UNDETERMINED}
+
+
+def letter(published: Published, kind: str, unit_code: str, day: date) -> Letter:
+    return letter_of(published.registry, published, LetterKind(kind), unit_code, day)
+
+
+def test_the_letter_of_thap_muoi_carries_its_figures(published: Published, tmp_path: Path) -> None:
+    made = letter(published, "don_doc", "dtp_872", date(2022, 10, 12))
+    paths = letters.write(made, tmp_path)
+    text = text_of(paths.docx)
+    for part in ("255", "330", "235", "1134/STTTT-CNTT", "chậm nhất ngày 19/10/2022"):
+        assert part in text
+    assert "chậm nhất ngày 20/10/2022" in text
+    assert len(made.rows) == 27
+    proof = json.loads(paths.json.read_text("utf-8"))
+    figure = published.figures(date(2022, 10, 12))["dtp_872"]
+    assert proof["snapshot_id"] == figure["snapshot_id"]
+    assert {one["snapshot_id"] for one in proof["figures"]} == {
+        published.figures(date(2022, 10, 12))[code]["snapshot_id"]
+        for code in ["dtp_872", *(row.unit_code for row in made.rows)]
+    }
+    forms = report_forms(published.registry, made)
+    assert len(forms) == 27
+    assert {form.due for form in forms} == {"chậm nhất ngày 19/10/2022"}
+
+
+def test_the_letter_of_kon_plong_carries_its_figures(published: Published, tmp_path: Path) -> None:
+    made = letter(published, "don_doc", "ktm_613", date(2024, 1, 8))
+    text = text_of(letters.write(made, tmp_path).docx)
+    assert "62" in text
+    assert "190" in text
+    assert "32,6%" in text
+    assert "31/STTTT-BCVT&CNTT" in text
+    assert "1679/UBND-VHTT" in text
+    assert len(made.rows) == 21
+    assert {demand.due_at for demand in made.demands} == {at("2024-01-15T23:59:59")}
+
+
+def test_the_letter_of_the_department_has_20_and_12_rows(
+    published: Published, tmp_path: Path
+) -> None:
+    made = letter(published, "phan_bo", "dtp", date(2023, 10, 13))
+    paths = letters.write(made, tmp_path)
+    departments, districts = made.sections
+    assert (len(departments.rows), len(districts.rows)) == (20, 12)
+    assert sum(row.allocated_count for row in departments.rows) == 1077
+    assert sum(row.allocated_count for row in districts.rows) == 3960
+    shown = [cell for table in annex_tables(paths.docx) for row in table for cell in row]
+    assert "1.077" in shown
+    assert "3.960" in shown
+    assert any("Sở Nội vụ" in row for row in cells_of(paths.xlsx))
+    assert "thứ Sáu, ngày 20/10/2023, bắt đầu lúc 08 giờ" in text_of(paths.docx)
+
+
+def test_machines_in_no_group_of_a_unit_stand_in_a_row_of_their_own(published: Published) -> None:
+    """From 13/10/2023 the district itself holds its seats and its units keep their machines."""
+    words = published.registry
+    (text,) = [one for one in words.letter_words if one.unit_code == "dtp_872"]
+    directive = words.directive(text.directive_code).model_copy(
+        update={"directive_code": "tm_moi", "issued_year": 2023}
+    )
+    later = words.model_copy(
+        update={
+            "directives": (*words.directives, directive),
+            "letter_words": (text.model_copy(update={"directive_code": "tm_moi"}),),
+        }
+    )
+    made = letter_of(later, published, LetterKind.DON_DOC, "dtp_872", date(2023, 10, 13))
+    assert made.rows[-1].allocated_count == 330
+    assert made.rows[-1].unit_name == "Chưa phân về đơn vị nào"
+    assert made.totals.allocated_count == 330
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit_code", "day", "code"),
+    [
+        ("don_doc", "dtp", date(2022, 10, 12), "letter_without_words"),
+        ("don_doc", "ktm_613", date(2023, 12, 31), "letter_without_words"),
+        ("don_doc", "dtp_872", date(2022, 10, 21), "letter_deadlines_past"),
+        ("don_doc", "dtp_872", date(2022, 10, 11), "no_figure"),
+    ],
+)
+def test_a_letter_that_cannot_be_written_says_why(
+    published: Published, kind: str, unit_code: str, day: date, code: str
+) -> None:
+    with pytest.raises(LedgerError) as caught:
+        letter(published, kind, unit_code, day)
+    assert caught.value.code == code
+
+
+def test_the_last_day_of_a_letter_may_still_be_written_about(published: Published) -> None:
+    made = letter(published, "don_doc", "dtp_872", date(2022, 10, 20))
+    assert made.sources is not None
+    assert made.sources.servers_observed_count == 0  # nobody was asked that day, and it says so
+
+
+# Seats
+
+
+def test_seats_of_documented_weak_machines_go_to_who_runs_without_a_seat(
+    published: Published,
+) -> None:
+    """On 12/10/2022 the district's office has 26 machines and 24 seats."""
+    words, day = published.registry, date(2022, 10, 12)
+    nothing = reallocations(words, published.file, "dong_thap", day)
+    assert nothing.plan.proposals == ()
+    assert nothing.plan.unmet == {"dtp_872_vpub": 2}
+    returned = HardwareReturn(
+        estate_code="dong_thap",
+        return_id="2022-tnmt",
+        unit_code="dtp_872_tnmt",
+        machine_count=3,
+        valid_from_date=day,
+        source_document="Công văn phản hồi cấu hình",
+    )
+    known = words.model_copy(update={"hardware_returns": (returned,)})
+    plan = reallocations(known, published.file, "dong_thap", day).plan
+    (proposal,) = plan.proposals
+    assert (proposal.from_unit_code, proposal.to_unit_code) == ("dtp_872_tnmt", "dtp_872_vpub")
+    assert proposal.proposed_count == 2
+    assert proposal.documents == ("Công văn phản hồi cấu hình",)
+    assert plan.left == {"dtp_872_tnmt": 1}
