@@ -5,7 +5,7 @@ Chạy khi có dữ liệu mới (tài sản `landed`, `state_changed`, `reports
 đưa các lần tải vào lịch sử, dựng các bảng số liệu, đối chiếu tổng, rồi xuất bản nguyên vẹn sau một
 liên kết. Người đọc không bao giờ thấy bảng dở dang; nếu kiểm tra không đạt, bản trước vẫn còn đó.
 
-**Đọc** `landing/snapshot/`, danh mục · **Ghi** `warehouse/ledger.duckdb`, `marts/`
+**Đọc** `landing/snapshot/`, danh mục · **Ghi** `warehouse/ledger.duckdb`, `marts/` · **Đánh thức** `watch_deadlines`
 
 Sổ tay xử lý: docs/runbooks/build_marts.md
 """
@@ -20,6 +20,7 @@ from airflow.sdk import dag, task
 from ksc_ledger.orchestration import building
 from ksc_ledger.orchestration.assets import (
     LANDED,
+    MARTS_PUBLISHED,
     REGISTRY_CHANGED,
     REPORTS_ACCEPTED,
     STATE_CHANGED,
@@ -43,7 +44,7 @@ def build_marts() -> None:
     def build() -> dict[str, Any]:
         return building.build_history_and_marts()
 
-    @task(pool=Pool.WAREHOUSE_WRITER)
+    @task(pool=Pool.WAREHOUSE_WRITER, outlets=[MARTS_PUBLISHED])
     def publish(built: dict[str, Any]) -> str:
         return building.check_and_publish(built)
 

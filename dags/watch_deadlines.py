@@ -18,8 +18,7 @@ from datetime import timedelta
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
 
 from ksc_ledger.orchestration import deadlines
-from ksc_ledger.orchestration.assets import STATE_CHANGED
-from ksc_ledger.orchestration.deadlines import MARTS_PUBLISHED
+from ksc_ledger.orchestration.assets import MARTS_PUBLISHED, STATE_CHANGED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
 
 

@@ -7,7 +7,7 @@ with told as (
     select
         *,
         getvariable('observed_at') + interval 10 minutes as latest_at,
-        getvariable('clock_ahead_seconds') * interval 1 second as ahead
+        getvariable('clock_ahead') as ahead
     from read_parquet(getvariable('snapshot_path'))
 ),
 

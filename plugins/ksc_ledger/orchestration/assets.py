@@ -14,3 +14,6 @@ REPORTS_ACCEPTED = Asset(
 REGISTRY_CHANGED = Asset(
     name="registry_changed", uri="ksc-ledger://registry/registry_changed", group="ksc_ledger"
 )
+MARTS_PUBLISHED = Asset(
+    name="marts_published", uri="ksc-ledger://marts/marts_published", group="ksc_ledger"
+)

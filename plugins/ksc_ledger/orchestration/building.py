@@ -11,6 +11,7 @@ from airflow.sdk import get_current_context
 from ksc_ledger import __version__
 from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of
+from ksc_ledger.orchestration.assets import MARTS_PUBLISHED
 from ksc_ledger.orchestration.instants import as_of_at, aware, newest_as_of_at
 from ksc_ledger.orchestration.process import die_with_parent
 
@@ -64,4 +65,6 @@ def check_and_publish(built: dict[str, Any]) -> str:
         registry_sha256=built["registry_sha256"],
     )
     log.info("Đã xuất bản %s", version)
+    events = get_current_context()["outlet_events"]
+    events[MARTS_PUBLISHED].extra = {"as_of_at": built["as_of_at"]}
     return str(version)

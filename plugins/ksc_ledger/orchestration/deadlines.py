@@ -8,7 +8,7 @@ import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow.sdk import Asset, get_current_context
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from ksc_ledger import settings as settings_module
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 600
-
-# Emitted by build_marts when a version is out; its extra carries as_of_at.
-MARTS_PUBLISHED = Asset(
-    name="marts_published", uri="ksc-ledger://marts/marts_published", group="ksc_ledger"
-)
 
 
 def watch_deadlines() -> bool:

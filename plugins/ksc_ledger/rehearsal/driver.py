@@ -65,6 +65,10 @@ class Rehearsal:
                     self._move(clock, simulator, step.at, is_driven=True)
                     self._do(step, airflow, api)
                 self._wait_until_quiet(airflow, api)
+                conf = {"as_of_at": plan.ends_at.isoformat()}
+                run = api.trigger("deliver_mail", conf, "Thư còn lại của buổi diễn tập")
+                self._wait_for_run(airflow, api, "deliver_mail", run)
+                self._wait_until_quiet(airflow, api)
                 report = summary.report(
                     settings_module.load(airflow.env), timeline.expected(self.scenarios)
                 )
@@ -258,7 +262,7 @@ class Rehearsal:
         end = time.monotonic() + RUN_SECONDS
         while time.monotonic() < end:
             airflow.check_alive()
-            if not api.unfinished("build_marts"):
+            if not any(api.unfinished(dag) for dag in ("build_marts", "watch_deadlines")):
                 return
             time.sleep(0.3)
         raise _too_late("Lượt dựng kho số liệu cuối chưa xong", RUN_SECONDS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Places
 from ksc_ledger.warehouse.engine import Connection, one, statement, transaction
 
-
-WRONG_CLOCK_SECONDS = 600
+WRONG_CLOCK = timedelta(minutes=10)
 """A server's clock that differs by more is wrong, and what it stamped is judged by its own clock."""
 
 
@@ -163,7 +162,7 @@ def _read_facts(con: Connection, load: Load, places: Places, sql: Path, cutoffs:
         "observed_at": load.observed_at,
         "stale_before_at": cutoffs.stale_before_at,
         "old_bases_before_at": cutoffs.old_bases_before_at,
-        "clock_ahead_seconds": _clock_ahead_seconds(load),
+        "clock_ahead": _clock_ahead(load),
     }
     for name, value in variables.items():
         con.execute(f"set variable {name} = $1", [value])
@@ -180,10 +179,10 @@ def _read_facts(con: Connection, load: Load, places: Places, sql: Path, cutoffs:
     return bool(hardware)
 
 
-def _clock_ahead_seconds(load: Load) -> int:
+def _clock_ahead(load: Load) -> timedelta:
     """What the server's stamps are put right by; a small difference may be the network's."""
-    skew = load.clock_skew_seconds or 0
-    return skew if abs(skew) > WRONG_CLOCK_SECONDS else 0
+    skew = timedelta(seconds=load.clock_skew_seconds or 0)
+    return skew if abs(skew) > WRONG_CLOCK else timedelta()
 
 
 def _twice(con: Connection, load: Load) -> LedgerError:

@@ -1,4 +1,4 @@
-"""What the operational database knows and the marts show: links, outages, mails.
+"""What the operational database knows and the marts show: links, outages, mails, obligations.
 
 It is read whole at each build, as it stands then; nothing is written back.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ksc_ledger.settings import Settings
-from ksc_ledger.state import links, open_state, outbox
+from ksc_ledger.state import links, obligations, open_state, outbox
 from ksc_ledger.warehouse.engine import Connection
 
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -53,16 +53,34 @@ _SCHEMAS = {
             ("status", pa.string()),
         ]
     ),
+    "src_obligation_status": pa.schema(
+        [
+            ("obligation_code", pa.string()),
+            ("unit_code", pa.string()),
+            ("estate_code", pa.string()),
+            ("directive_code", pa.string()),
+            ("document_number", pa.string()),
+            ("obligation_kind", pa.string()),
+            ("wording", pa.string()),
+            ("due_at", _INSTANT),
+            ("status", pa.string()),
+            ("met_at", _INSTANT),
+            ("overdue_days", pa.int64()),
+            ("evidence", pa.string()),
+            ("changed_at", _INSTANT),
+        ]
+    ),
 }
 
 
 def point_at_operations(con: Connection, settings: Settings) -> None:
-    """Make the temporary tables ``src_link_interval``, ``src_outage`` and ``src_mail``."""
+    """Make the temporary tables ``src_…`` of ``_SCHEMAS``."""
     engine = open_state(settings.state_url)
     found: dict[str, Sequence[Any]] = {
         "src_link_interval": links.intervals(engine),
         "src_outage": links.outages(engine),
         "src_mail": outbox.mails(engine),
+        "src_obligation_status": obligations.statuses(engine),
     }
     engine.dispose()
     for name, rows in found.items():

@@ -115,6 +115,15 @@ _SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "seat_count": _INT,
         **_VALID,
     },
+    "ref_seat_request": {
+        "estate_code": _TEXT,
+        "request_id": _TEXT,
+        "unit_code": _TEXT,
+        "seat_count": _INT,
+        "requested_date": _DAY,
+        "status": _TEXT,
+        "source_document": _TEXT,
+    },
     # Every unit at or above a unit, itself included.
     "ref_unit_link": {"unit_code": _TEXT, "ancestor_code": _TEXT, **_PERIOD},
     # Seats granted to a unit and not handed down.
@@ -160,6 +169,7 @@ class _Estate:
         self.servers = self._mine(registry.servers)
         self.groups = self._mine(registry.server_groups)
         self.allocations = self._mine(registry.allocations)
+        self.requests = self._mine(registry.seat_requests)
         self.rules = self._mine(registry.naming_rules)
         self._resolved: dict[object, list[tuple[str | None, str, bool]]] = {}
 
@@ -169,6 +179,7 @@ class _Estate:
             "ref_unit": [_fields("ref_unit", unit) for unit in self.units],
             "ref_server": [_fields("ref_server", server) for server in self.servers],
             "ref_allocation": [_fields("ref_allocation", entry) for entry in self.allocations],
+            "ref_seat_request": [_fields("ref_seat_request", one) for one in self.requests],
             "ref_unit_link": _days(_dated(self.units, self._links)),
             "ref_seat": _days(_dated(self.allocations, self._seats)),
             "ref_holder": _days(_dated([*self.units, *self.allocations], self._holders)),
