@@ -22,6 +22,16 @@ from unit.quality.landed import AT, ROOT, a_host, a_load, a_table, healthy
 
 Frame = Callable[[], pd.DataFrame]
 
+REPORTS = "reports.unit_reports"
+REPORT_COUNTS = (
+    "allocated_count",
+    "computers_count",
+    "installed_count",
+    "correctly_named_count",
+    "weak_hardware_count",
+    "requested_count",
+)
+
 LATE = AT + timedelta(seconds=601)
 JUST_IN_TIME = AT + timedelta(seconds=600)
 
@@ -79,6 +89,25 @@ def coverage(**facts: Any) -> Frame:
         "correctly_named_ratio": None,
     }
     return lambda: pd.DataFrame([none_yet, row | facts])
+
+
+def reports(**facts: Any) -> Frame:
+    """The unit that filled its seats, and one with the facts given, in one report."""
+    row = {
+        "receipt_id": "dtp_872-20221018T020000Z-0123456789",
+        "unit_code": "dtp_872_pnv",
+        "report_date": "2022-10-12",
+        "report_age_days": 6,
+        "allocated_count": 12,
+        "computers_count": 14,
+        "installed_count": 12,
+        "correctly_named_count": 12,
+        "weak_hardware_count": 1,
+        "requested_count": 0,
+    }
+    other = row | {"unit_code": "dtp_872_ptp"} | facts
+    numbers = [name for name in row if name.endswith(("_count", "_days"))]
+    return lambda: pd.DataFrame([row, other]).astype(dict.fromkeys(numbers, "float64"))
 
 
 def twice_the_same(make: Frame) -> Frame:
@@ -151,6 +180,21 @@ ACCEPTED: dict[str, list[Frame]] = {
             allocated_count=0, gap_count=0, over_count=0, net_gap_count=-255, installed_ratio=None
         ),
         coverage(allocated_count=250, gap_count=0, net_gap_count=-5, installed_ratio=1.02),
+    ],
+    REPORTS: [
+        reports(),
+        reports(report_age_days=0),
+        reports(report_age_days=31),
+        reports(installed_count=14, correctly_named_count=14, allocated_count=14),
+        reports(installed_count=0, correctly_named_count=0, weak_hardware_count=14),
+        reports(  # columns that the unit's table did not have
+            allocated_count=None,
+            computers_count=None,
+            correctly_named_count=None,
+            weak_hardware_count=None,
+            requested_count=None,
+        ),
+        reports(**dict.fromkeys(REPORT_COUNTS, 999_999)),
     ],
 }
 
@@ -226,6 +270,20 @@ BREAKING: dict[str, dict[str, Frame]] = {
         "servers_observed_count.at_most_expected": coverage(servers_observed_count=2),
         "is_complete.all_servers": coverage(servers_expected_count=2),
     },
+    REPORTS: {
+        "unit_code.not_null": reports(unit_code=None),
+        "unit_code.form": reports(unit_code="Phòng Tư pháp"),
+        "unit_code.one_row_a_report": reports(unit_code="dtp_872_pnv"),
+        "report_date.not_null": reports(report_date=None),
+        "report_age_days.range": reports(report_age_days=-1),
+        "report_age_days.recent": reports(report_age_days=32),
+        "installed_count.not_null": reports(installed_count=None),
+        **{f"{name}.range": reports(**{name: -1}) for name in REPORT_COUNTS},
+        "correctly_named_count.at_most_installed": reports(correctly_named_count=13),
+        "installed_count.at_most_computers": reports(installed_count=15),
+        "weak_hardware_count.at_most_computers": reports(weak_hardware_count=15),
+        "installed_count.at_most_allocated": reports(installed_count=13),
+    },
 }
 
 RULES = [(name, rule.code) for name in suite_names(ROOT) for rule in load_suite(ROOT, name).rules]
@@ -240,6 +298,8 @@ def together(suite: str, samples: list[Frame]) -> tuple[pd.DataFrame, list[range
         if suite == suites.COVERAGE:
             later = timedelta(days=number)
             part["snapshot_date"] = [day and day + later for day in part["snapshot_date"]]
+        elif suite == REPORTS:
+            part["receipt_id"] = f"r{number}"
         else:
             part[frames.SERVER] = f"s{number}"
         parts.append(part)
@@ -257,7 +317,7 @@ def breaking_rows(suite: str) -> dict[str, tuple[range, Verdict]]:
 
 
 def test_there_are_suites_and_all_have_samples() -> None:
-    assert suite_names(ROOT) == sorted([suites.HOSTS, suites.LOADS, suites.COVERAGE])
+    assert suite_names(ROOT) == sorted([suites.HOSTS, suites.LOADS, suites.COVERAGE, REPORTS])
     assert set(ACCEPTED) == set(BREAKING) == set(suite_names(ROOT))
 
 
@@ -281,7 +341,8 @@ def test_its_sample_breaks_the_rule(suite: str, code: str) -> None:
     assert not verdict.is_success
     assert set(rows) & set(verdict.unexpected_rows)
     # The sample's first row is healthy: a rule that names it as well is not the rule it claims.
-    if code not in {"endpoint_id.unique", "unit_code.one_row_a_day"} and len(rows) > 1:
+    unique = {"endpoint_id.unique", "unit_code.one_row_a_day", "unit_code.one_row_a_report"}
+    if code not in unique and len(rows) > 1:
         assert rows[0] not in verdict.unexpected_rows
 
 
