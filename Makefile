@@ -14,7 +14,7 @@ export KSC_LEDGER_HOME
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test test-long test-ui test-compose bench lint format simulator lock clean system-deps
+.PHONY: watchdog help demo test test-long test-ui test-compose bench lint format simulator lock clean system-deps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: $(DEV) ## the fast tests: no root, no Docker, no browser
 
 test-long: $(DEV) ## random kills, long replays, the road through the scheduler
 	@$(BIN)/python -m pytest -m long -q -n 2
+
+watchdog: $(RUNTIME) ## the watchdog outside Airflow (RELAY="--relay-host … --to …")
+	@$(BIN)/python -m ksc_ledger.watchdog --every 60 $(RELAY)
 
 lint: $(DEV) ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .

@@ -108,8 +108,12 @@ def _open_sqlite(url: URL) -> Engine:
 
 def _open_postgresql(url: URL) -> Engine:
     engine = create_engine(url, pool_pre_ping=True)
-    if not _is_at_head(engine):
-        _migrate(engine)
+    try:
+        if not _is_at_head(engine):
+            _migrate(engine)
+    except BaseException:
+        engine.dispose()  # nobody else holds the connection that the pool kept
+        raise
     return engine
 
 

@@ -132,7 +132,7 @@ def enqueue(connection: Connection, mails: Iterable[NewMail], identity: MailIden
             "estate_code": mail.estate_code,
             "unit_code": mail.unit_code,
             "server_code": mail.server_code,
-            "facts": json.dumps(dict(mail.facts), ensure_ascii=False, sort_keys=True),
+            "facts": json.dumps(dict(mail.facts), sort_keys=True),
             "is_rehearsal": identity.is_rehearsal,
             "created_at": mail.created_at,
             "status": MailStatus.PENDING.value,
