@@ -6,12 +6,15 @@ import json
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ksc_ledger.errors import LedgerError
+
+PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before asking again
 
 # A proxy named in the environment has no business with a server on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -46,9 +49,15 @@ class AirflowApi:
         )
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], note: str) -> str:
-        """Start a run and return its id."""
-        body = {"logical_date": None, "conf": dict(conf), "note": note}
-        return str(self.post(f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+        """Start a run and return its id, which is ours, so that asking twice starts one run."""
+        run_id = f"rehearsal__{uuid.uuid4()}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf), "note": note}
+        try:
+            self.post(f"/api/v2/dags/{dag_id}/dagRuns", body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+        return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self.get(f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"])
@@ -59,8 +68,9 @@ class AirflowApi:
 
     def woken_by(self, run_id: str) -> list[str]:
         """The ids of the runs that the asset events of a run have woken."""
+        path = f"/api/v2/assets/events?source_run_id={quote(run_id, safe='')}"
         try:
-            found = self.get(f"/api/v2/assets/events?source_run_id={quote(run_id, safe='')}")
+            found = self._ask_once("GET", path, None, authorised=True)
         except ApiError as error:
             if error.status != 500:
                 raise
@@ -100,6 +110,19 @@ class AirflowApi:
         body: Mapping[str, Any] | None = None,
         *,
         authorised: bool = True,
+    ) -> dict[str, Any]:
+        """One question; asked again when the server itself was in trouble (a busy SQLite)."""
+        for pause in PAUSES:
+            try:
+                return self._ask_once(method, path, body, authorised=authorised)
+            except ApiError as error:
+                if error.status < 500:
+                    raise
+                time.sleep(pause)
+        return self._ask_once(method, path, body, authorised=authorised)
+
+    def _ask_once(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, authorised: bool
     ) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
         if authorised:
