@@ -118,7 +118,9 @@ class AirflowApi:
             except ApiError as error:
                 if error.status < 500:
                     raise
-                time.sleep(pause)
+            except TimeoutError:
+                pass  # asked again below; the last try says so
+            time.sleep(pause)
         return self._ask_once(method, path, body, authorised=authorised)
 
     def _ask_once(

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -62,8 +63,7 @@ def environment(
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__WORKERS": "1",
-        # SQLite has one writer at a time; the others wait their turn instead of failing.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{places.airflow / 'airflow.db'}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{places.airflow / 'airflow.db'}",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
@@ -99,6 +99,9 @@ class Airflow:
                 f"Airflow không tạo được cơ sở dữ liệu của nó:\n{_tail(log)}",
                 f"Xem {log}; thường do hết đĩa hoặc thư mục không ghi được.",
             )
+        # Kept in the file: readers no longer hold up the one writer that SQLite allows.
+        with contextlib.closing(sqlite3.connect(self.places.airflow / "airflow.db")) as database:
+            database.execute("pragma journal_mode = wal")
 
     def start(self) -> None:
         for name, words in COMPONENTS.items():
