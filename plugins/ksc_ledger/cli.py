@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -13,9 +14,23 @@ from ksc_ledger import __version__
 from ksc_ledger import settings as settings_module
 from ksc_ledger.errors import LedgerError
 
+READER_IS_GONE = 141  # as a shell tells of a program that wrote into a closed pipe
+
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 mistakes were found, 2 it could not be done."""
+    """Exit status: 0 done, 1 mistakes were found, 2 it could not be done, 141 nobody reads on."""
+    try:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can be told from other trouble
+    except BrokenPipeError:
+        # Python writes what is left when it ends; into nothing, so that it has no complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_IS_GONE
+
+
+def _run(words: Sequence[str] | None) -> int:
     parser = _parser()
     given = parser.parse_args(words)
     run: Callable[[argparse.Namespace], int] = given.run
@@ -95,11 +110,9 @@ def _registry_check(given: argparse.Namespace) -> int:
 
 
 def _simulator_check(given: argparse.Namespace) -> int:
-    from ksc_ledger.registry import check
-    from ksc_ledger.simulator.check import check_scenario
+    from ksc_ledger.rehearsal.checking import check_whole
 
-    lines = [str(mistake) for mistake in check_scenario(given.path)]
-    return _say(lines + check(given.path / "registry"))
+    return _say(check_whole(given.path))
 
 
 def _say(mistakes: Sequence[str]) -> int:

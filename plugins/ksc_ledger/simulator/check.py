@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.simulator.cells import UNASSIGNED
@@ -12,6 +12,8 @@ from ksc_ledger.simulator.companions import mistakes_beside_the_estate
 from ksc_ledger.simulator.faults import FaultKind, value_mistake
 from ksc_ledger.simulator.scenario import HostRow, Scenario, ServerRow, read
 from ksc_ledger.simulator.tables import Mistake, Period
+
+SERVERS: Final = "estate/servers.csv"
 
 
 class ScenarioError(LedgerError):
@@ -35,8 +37,10 @@ def check_scenario(path: Path) -> list[Mistake]:
 
     Of the registry only the folder's presence is checked: its rows are the registry's business.
     """
+    if not path.is_dir():
+        return [_no_folder(path)]
     scenario, mistakes = read(path)
-    mistakes += _contradictions(scenario)
+    mistakes += _contradictions(scenario, mistakes)
     mistakes += mistakes_beside_the_estate(path, scenario)
     return mistakes
 
@@ -46,8 +50,10 @@ def load(path: Path) -> Scenario:
 
     Mistakes beside the estate (registry, expected.yml, inbox) do not keep it from being served.
     """
+    if not path.is_dir():
+        raise ScenarioError(path, [_no_folder(path)])
     scenario, mistakes = read(path)
-    mistakes += _contradictions(scenario)
+    mistakes += _contradictions(scenario, mistakes)
     if mistakes:
         raise ScenarioError(path, mistakes)
     return scenario
@@ -67,8 +73,21 @@ def refuse_shared_codes(scenarios: Iterable[Scenario]) -> None:
             seen[code] = scenario.name
 
 
-def _contradictions(scenario: Scenario) -> Iterator[Mistake]:
+def _no_folder(path: Path) -> Mistake:
+    return Mistake(
+        str(path), 0, "", "Không có thư mục kịch bản này.", "Sửa đường dẫn đến thư mục kịch bản."
+    )
+
+
+def _contradictions(scenario: Scenario, told: Sequence[Mistake]) -> list[Mistake]:
+    """What the rows say against each other; ``told`` are the mistakes of reading them."""
     codes = {row.server_code for row in scenario.servers}
+    if not codes and any(mistake.file == SERVERS for mistake in told):
+        return []  # every row would be found to name an unknown server
+    return list(_between_rows(scenario, codes))
+
+
+def _between_rows(scenario: Scenario, codes: set[str]) -> Iterator[Mistake]:
     yield from _servers(scenario.servers, codes)
     yield from _groups(scenario, codes)
     for code, rows in scenario.hosts.items():
@@ -110,7 +129,7 @@ def _overlaps(
 
 
 def _servers(rows: Sequence[ServerRow], codes: set[str]) -> Iterator[Mistake]:
-    file = "estate/servers.csv"
+    file = SERVERS
     if not rows:
         yield Mistake(file, 0, "", "Không có máy chủ nào đọc được.", "Thêm ít nhất một dòng đúng.")
     yield from _overlaps(rows, lambda row: row.server_code, file, "server_code")

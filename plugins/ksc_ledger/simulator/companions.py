@@ -14,12 +14,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-import yaml
-
 from ksc_ledger.clock import vietnamese_date
 from ksc_ledger.simulator import cells
 from ksc_ledger.simulator.scenario import Scenario
-from ksc_ledger.simulator.tables import Mistake, Tables, read_yaml
+from ksc_ledger.simulator.tables import Mistake, Tables, read_yaml, yaml_lines
 
 EXPECTED: Final = "expected.yml"
 INBOX: Final = "inbox/inbox.csv"
@@ -47,6 +45,8 @@ RATIOS: Final = ("installed_ratio", "correctly_named_ratio")
 FLAGS: Final = ("is_complete", "is_provisional")
 COLUMNS: Final = (*COUNTS, *RATIOS, *FLAGS)
 SIGNED: Final = ("net_gap_count",)
+# As the product prints a ratio: any other spelling of the same number would never be met.
+_SHOWN: Final = re.compile(r"(0|[1-9][0-9]{0,2}(\.[0-9]{3})*),[0-9] %")
 _BESIDE: Final = ("as_of_date", "unit_code", "shown", "letter", "children_with_seats")
 
 _INBOX_COLUMNS: Final = {
@@ -122,11 +122,12 @@ def _expected(folder: Path, scenario: Scenario, units: frozenset[str] | None) ->
     yield from mistakes
     if raw is None:
         return
+    where_in_file = yaml_lines(folder / EXPECTED)
     for name in raw:
         if name != "figures":
             yield Mistake(
                 EXPECTED,
-                0,
+                where_in_file.of(str(name)),
                 str(name),
                 f"Mục {name!r} không có trong định dạng.",
                 "Chỉ dùng: figures.",
@@ -135,13 +136,13 @@ def _expected(folder: Path, scenario: Scenario, units: frozenset[str] | None) ->
     if not isinstance(entries, list):
         yield Mistake(
             EXPECTED,
-            0,
+            where_in_file.of("figures"),
             "figures",
             "Thiếu danh sách số liệu.",
             "Ghi figures: [] nếu không có số liệu cần đối chiếu.",
         )
         return
-    lines = _lines(folder / EXPECTED)
+    lines = where_in_file.entries.get("figures", ())
     stated: dict[tuple[date, str, str], int] = {}
     for position, entry in enumerate(entries):
         where = lines[position] if position < len(lines) else {}
@@ -157,21 +158,6 @@ def _expected(folder: Path, scenario: Scenario, units: frozenset[str] | None) ->
         if day is not None:
             yield from _out_of_time(figure, day, scenario)
             yield from _stated_twice(figure, day, stated)
-
-
-def _lines(file: Path) -> list[dict[str, int]]:
-    """For each entry of ``figures`` the lines on which it and its members begin."""
-    root = yaml.compose(file.read_text("utf-8"), yaml.SafeLoader)
-    found: list[dict[str, int]] = []
-    for name, entries in root.value if isinstance(root, yaml.MappingNode) else ():
-        if name.value != "figures" or not isinstance(entries, yaml.SequenceNode):
-            continue
-        for entry in entries.value:
-            lines = {"": entry.start_mark.line + 1}
-            if isinstance(entry, yaml.MappingNode):
-                lines |= {str(key.value): key.start_mark.line + 1 for key, _ in entry.value}
-            found.append(lines)
-    return found
 
 
 def _figure(figure: _Figure, units: frozenset[str] | None) -> Iterator[Mistake]:
@@ -231,17 +217,18 @@ def _beside(figure: _Figure) -> Iterator[Mistake]:
         )
     else:
         for name, text in shown.items():
-            if name not in COLUMNS:
+            if name not in RATIOS:
                 yield figure.mistake(
                     "shown",
-                    f"Mục {name!r} không phải là số liệu đối chiếu được.",
-                    f"Chọn một trong: {', '.join(COLUMNS)}.",
+                    f"Mục {name!r} không phải là tỷ lệ in được.",
+                    f"Chọn một trong: {', '.join(RATIOS)}; số đếm ghi thẳng ở mục của nó.",
                 )
-            elif not isinstance(text, str) or not re.search(r"\d", text):
+            elif not isinstance(text, str) or not _SHOWN.fullmatch(text):
                 yield figure.mistake(
                     "shown",
-                    f"{text!r} không phải là con số như in trong văn bản.",
-                    'Ghi trong ngoặc kép, ví dụ "77,3 %".',
+                    f"{name}: {text!r} không viết như văn bản in tỷ lệ.",
+                    "Ghi trong ngoặc kép, dấu phẩy thập phân, đúng một chữ số sau dấu phẩy, "
+                    'một dấu cách rồi %: "77,3 %".',
                 )
     letter = members.get("letter", "-")
     if not isinstance(letter, str) or not letter.strip():

@@ -6,14 +6,22 @@ met, in the words a person needs to mend it. Whoever serves a scenario refuses o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ksc_ledger.simulator import cells
-from ksc_ledger.simulator.tables import Mistake, Period, Tables, read_yaml
+from ksc_ledger.simulator.tables import (
+    Mistake,
+    Period,
+    Tables,
+    YamlLines,
+    read_yaml,
+    yaml_lines,
+)
 
 OUTCOMES: Final = ("cured", "deleted", "quarantined", "blocked", "notcured")
 ACTIONS: Final = ("collect", "watch")
@@ -240,12 +248,14 @@ def _read_head(folder: Path, mistakes: list[Mistake]) -> dict[str, Any]:
     """scenario.yml: name, title, estate, timeline."""
     head: dict[str, Any] = {"name": folder.name, "title": "", "estate_code": ""}
 
-    def note(name: str, text: str, remedy: str) -> None:
-        mistakes.append(Mistake("scenario.yml", 0, name, text, remedy))
-
     raw = read_yaml(folder, "scenario.yml", mistakes)
     if raw is None:
         return head
+    lines = yaml_lines(folder / "scenario.yml")
+
+    def note(name: str, text: str, remedy: str, line: int | None = None) -> None:
+        where = lines.of(name) if line is None else line
+        mistakes.append(Mistake("scenario.yml", where, name, text, remedy))
 
     known = ("name", "title", "estate_code", "timeline", "ends_at")
     for name in raw:
@@ -269,36 +279,102 @@ def _read_head(folder: Path, mistakes: list[Mistake]) -> dict[str, Any]:
     else:
         note("estate_code", "Thiếu mã hệ thống, hoặc mã không hợp lệ.", "Ví dụ: dong_thap.")
 
-    head["timeline"] = tuple(_timeline(raw.get("timeline"), note))
-    for earlier, later in zip(head["timeline"], head["timeline"][1:], strict=False):
-        if later.at < earlier.at:
-            note("timeline", f"{later.at.isoformat()} đứng sau một mốc muộn hơn.", "Xếp tăng dần.")
+    timeline = list(_timeline(raw.get("timeline"), lines, note))
+    for earlier, later in pairwise(timeline):
+        if later.entry.at < earlier.entry.at:
+            note(
+                "at",
+                f"Mốc thứ {later.position} ({later.written}) sớm hơn mốc đứng trước nó "
+                f"({earlier.written}, dòng {earlier.line}).",
+                "Xếp các mốc tăng dần theo thời gian.",
+                later.line,
+            )
+    head["timeline"] = tuple(written.entry for written in timeline)
     if raw.get("ends_at") is not None:
         head["ends_at"] = _yaml_instant(raw["ends_at"])
         if head["ends_at"] is None:
-            note("ends_at", "Không phải là thời điểm có múi giờ.", "Ghi 2022-10-12T09:00:00+07:00.")
-        elif head["timeline"] and head["ends_at"] < head["timeline"][-1].at:
-            note("ends_at", "Sớm hơn mốc cuối của timeline.", "Ghi thời điểm muộn hơn.")
+            note("ends_at", *_no_instant(raw["ends_at"]))
+        elif timeline and head["ends_at"] < timeline[-1].entry.at:
+            note(
+                "ends_at",
+                f"{_as_written(raw['ends_at'])} sớm hơn mốc cuối của timeline "
+                f"({timeline[-1].written}, dòng {timeline[-1].line}).",
+                "Ghi thời điểm không sớm hơn mốc cuối.",
+            )
     return head
 
 
-def _timeline(raw: object, note: Callable[[str, str, str], None]) -> Iterable[TimelineEntry]:
-    remedy = 'Mỗi mốc ghi {at: "2022-10-12T08:00:00+07:00", do: collect, note: …}.'
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An entry of the timeline and how and where its writer wrote it."""
+
+    entry: TimelineEntry
+    written: str
+    position: int
+    line: int
+
+
+class _Note(Protocol):
+    def __call__(self, name: str, text: str, remedy: str, line: int | None = None) -> None: ...
+
+
+def _timeline(raw: object, lines: YamlLines, note: _Note) -> Iterator[_Written]:
+    """The entries that could be understood; of the others every wrong member is told."""
+    sample = '{at: "2022-10-12T08:00:00+07:00", do: collect, note: …}'
     if not isinstance(raw, list):
-        note("timeline", "Thiếu danh sách các mốc.", remedy)
+        note("timeline", "Thiếu danh sách các mốc.", f"Mỗi mốc ghi {sample}.")
         return
+    places = lines.entries.get("timeline", ())
     for position, entry in enumerate(raw, 1):
-        at = _yaml_instant(entry.get("at")) if isinstance(entry, dict) else None
-        is_right = (
-            isinstance(entry, dict)
-            and at is not None
-            and entry.get("do") in ACTIONS
-            and not entry.keys() - {"at", "do", "note"}
-        )
-        if is_right and at is not None:
-            yield TimelineEntry(at, entry["do"], str(entry.get("note") or ""))
-        else:
-            note("timeline", f"Mốc thứ {position} không đúng dạng.", remedy)
+        where = places[position - 1] if position <= len(places) else {}
+        line = where.get("", 0)
+        if not isinstance(entry, dict):
+            text = f"Mốc thứ {position} không có các mục có tên."
+            note("timeline", text, f"Ghi {sample}.", line)
+            continue
+        wrong = list(_wrong_members(entry))
+        for name, text, remedy in wrong:
+            note(name, f"Mốc thứ {position}: {text}", remedy, where.get(name, line))
+        at = _yaml_instant(entry.get("at"))
+        if at is not None and not wrong:
+            step = TimelineEntry(at, entry["do"], str(entry.get("note") or ""))
+            yield _Written(step, _as_written(entry["at"]), position, where.get("at", line))
+
+
+def _wrong_members(entry: Mapping[Any, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name, text and remedy of each wrong member of one entry of the timeline."""
+    if entry.get("at") is None:
+        yield "at", "thiếu at.", f"Ghi at: {_SAMPLE_INSTANT}."
+    elif _yaml_instant(entry["at"]) is None:
+        yield "at", *_no_instant(entry["at"])
+    allowed = "Chọn một trong: collect (thu thập mọi máy chủ), watch (một nhịp theo dõi kết nối)."
+    if entry.get("do") is None:
+        yield "do", "thiếu do.", allowed
+    elif entry["do"] not in ACTIONS:
+        yield "do", f"không có việc {entry['do']!r}.", allowed
+    for name in entry:
+        if name not in ("at", "do", "note"):
+            text = f"mục {str(name)!r} không có trong định dạng."
+            yield str(name), text, "Chỉ dùng: at, do, note."
+
+
+_SAMPLE_INSTANT: Final = '"2022-10-12T08:00:00+07:00"'
+
+
+def _no_instant(raw: object) -> tuple[str, str]:
+    """Text and remedy for what should have been an instant: most often only the offset is missing."""
+    written = _as_written(raw)
+    remedy = f"Ghi đủ ngày, giờ và múi giờ, trong ngoặc kép: {_SAMPLE_INSTANT}."
+    try:
+        datetime.fromisoformat(written)
+    except ValueError:
+        return f"{written!r} không phải là thời điểm.", remedy
+    return f"{written} thiếu múi giờ.", remedy
+
+
+def _as_written(raw: object) -> str:
+    """YAML itself turns an instant without quotes into one, in the offset it was written in."""
+    return raw.isoformat() if isinstance(raw, date) else str(raw)
 
 
 def _yaml_instant(raw: object) -> datetime | None:

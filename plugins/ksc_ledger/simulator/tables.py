@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from ksc_ledger.simulator.cells import BadCellError, Column
 
@@ -171,23 +172,25 @@ def read_yaml(
     A file that is not needed may be missing: None without a mistake.
     """
     try:
-        raw = yaml.safe_load((folder / name).read_text("utf-8"))
+        text = (folder / name).read_text("utf-8")
     except FileNotFoundError:
         if is_needed:
             mistakes.append(
                 Mistake(name, 0, "", "Thiếu tệp này.", "Tạo tệp theo docs/scenarios.md.")
             )
         return None
-    except (yaml.YAMLError, ValueError) as error:  # no UTF-8, or a date that no calendar has
+    except UnicodeDecodeError:
         mistakes.append(
-            Mistake(
-                name,
-                0,
-                "",
-                f"Tệp không phải YAML: {error}.",
-                "Sửa theo mẫu trong docs/scenarios.md.",
-            )
+            Mistake(name, 0, "", "Tệp không phải UTF-8.", "Lưu lại tệp với bảng mã UTF-8.")
         )
+        return None
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mistakes.append(_broken_yaml(name, text, error))
+        return None
+    except ValueError:  # well formed, but a value that cannot be, such as a day no calendar has
+        mistakes.append(_impossible_value(name, text))
         return None
     if not isinstance(raw, dict):
         mistakes.append(
@@ -201,3 +204,103 @@ def read_yaml(
         )
         return None
     return raw
+
+
+@dataclass(frozen=True, slots=True)
+class YamlLines:
+    """On which lines (from 1) a file's members begin, and the entries of its lists.
+
+    ``entries`` holds for each entry of each list the line of every member, and its own under ''.
+    """
+
+    members: Mapping[str, int]
+    entries: Mapping[str, Sequence[Mapping[str, int]]]
+
+    def of(self, name: str) -> int:
+        """The line of a member; 0, the whole file, when it is not there."""
+        return self.members.get(name, 0)
+
+
+def yaml_lines(file: Path) -> YamlLines:
+    """Where things stand in a file that ``read_yaml`` could read."""
+    root = yaml.compose(file.read_text("utf-8"), yaml.SafeLoader)
+    members: dict[str, int] = {}
+    entries: dict[str, list[dict[str, int]]] = {}
+    for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        members[str(name.value)] = name.start_mark.line + 1
+        if isinstance(value, yaml.SequenceNode):
+            entries[str(name.value)] = [_lines_of(entry) for entry in value.value]
+    return YamlLines(members, entries)
+
+
+def _lines_of(entry: yaml.Node) -> dict[str, int]:
+    lines = {"": entry.start_mark.line + 1}
+    if isinstance(entry, yaml.MappingNode):
+        lines |= {str(key.value): key.start_mark.line + 1 for key, _ in entry.value}
+    return lines
+
+
+def _broken_yaml(name: str, text: str, error: yaml.YAMLError) -> Mistake:
+    """The parser's own words are English and speak of its tokens: only the place is taken over."""
+    if isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return Mistake(
+            name, line, "", "Dòng này có ký tự điều khiển.", "Xóa ký tự không nhìn thấy được."
+        )
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line = mark.line + 1 if mark else 0
+    written = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
+    if "\t" in written[: len(written) - len(written.lstrip())]:
+        return Mistake(
+            name, line, "", "Dòng này thụt vào bằng phím Tab.", "Thay mỗi Tab bằng hai dấu cách."
+        )
+    column = f", từ ký tự thứ {mark.column + 1}" if mark else ""
+    opened = getattr(error, "context_mark", None)
+    if opened and opened.line + 1 != line:  # an open quote or bracket is missed far below
+        column += f" (phần này bắt đầu ở dòng {opened.line + 1})"
+    return Mistake(
+        name,
+        line,
+        "",
+        f"Tệp không đọc được theo cú pháp YAML ở chỗ này{column}.",
+        "Xem dấu hai chấm (có dấu cách ở sau), ngoặc kép, ngoặc nhọn, ngoặc vuông và khoảng thụt "
+        "của dòng này và các dòng ngay trên; mẫu ở docs/scenarios.md.",
+    )
+
+
+def _impossible_value(name: str, text: str) -> Mistake:
+    """Which value of a well formed file cannot be: each is tried by itself."""
+    loader = yaml.SafeLoader("")
+    line, written = 0, ""
+    for node in _scalars(text):
+        try:
+            loader.construct_object(node)
+        except yaml.YAMLError:
+            continue  # signs such as << mean something only where they stand
+        except ValueError:
+            line, written = node.start_mark.line + 1, node.value
+            break
+    what = f"Giá trị {written!r}" if line else "Một giá trị trong tệp"
+    return Mistake(
+        name,
+        line,
+        "",
+        f"{what} không thể có, ví dụ ngày không có trong lịch.",
+        "Sửa lại giá trị; ngày ghi theo dạng 2022-10-12.",
+    )
+
+
+def _scalars(text: str) -> Iterator[yaml.ScalarNode]:
+    waiting = [yaml.compose(text, yaml.SafeLoader)]
+    seen: set[int] = set()  # an alias may lead back to its own anchor
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            yield node
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += reversed(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            waiting += reversed([part for pair in node.value for part in pair])

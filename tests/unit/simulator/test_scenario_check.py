@@ -116,10 +116,10 @@ def test_periods_of_one_device_may_touch_but_not_overlap(
                           "rise_at": AT, "threat_name": "x", "outcome": "escaped"}]},
          ("estate/detections.csv", 2, "outcome")),
         ({"timeline": [{"at": LATER, "do": "collect"}, {"at": AT, "do": "collect"}]},
-         ("scenario.yml", 0, "timeline")),
-        ({"timeline": [{"at": AT, "do": "dance"}]}, ("scenario.yml", 0, "timeline")),
-        ({"ends_at": "2023-10-01T08:00:00+07:00"}, ("scenario.yml", 0, "ends_at")),
-        ({"estate_code": "Đồng Tháp"}, ("scenario.yml", 0, "estate_code")),
+         ("scenario.yml", 1, "at")),
+        ({"timeline": [{"at": AT, "do": "dance"}]}, ("scenario.yml", 1, "do")),
+        ({"ends_at": "2023-10-01T08:00:00+07:00"}, ("scenario.yml", 1, "ends_at")),
+        ({"estate_code": "Đồng Tháp"}, ("scenario.yml", 1, "estate_code")),
     ],
 )  # fmt: skip
 def test_a_contradiction_between_files_is_named(
@@ -184,6 +184,142 @@ def test_a_broken_head_is_a_mistake_and_no_crash(tmp_path: Path, content: str) -
 def test_an_empty_folder_names_both_missing_files(tmp_path: Path) -> None:
     missing = {mistake.file for mistake in check_scenario(tmp_path)}
     assert {"scenario.yml", "estate/servers.csv"} <= missing
+
+
+def test_a_folder_that_is_not_there_is_one_mistake(tmp_path: Path) -> None:
+    [mistake] = check_scenario(tmp_path / "nowhere")
+    assert mistake.text == "Không có thư mục kịch bản này."
+    with pytest.raises(ScenarioError, match="Không có thư mục"):
+        Simulator([tmp_path / "nowhere"], tmp_path / "run")
+
+
+def test_a_missing_table_of_servers_is_told_once(tmp_path: Path) -> None:
+    folder = write_estate(tmp_path / "thap_muoi", [host()])
+    (folder / "estate" / "servers.csv").unlink()
+    assert fields(folder) == {("estate/servers.csv", 0, "")}
+    assert [mistake.text for mistake in check_scenario(folder)] == ["Thiếu tệp này."]
+
+
+def test_a_table_without_any_server_is_told(tmp_path: Path) -> None:
+    folder = write_estate(tmp_path / "thap_muoi")
+    (folder / "estate" / "servers.csv").write_text("server_code,display_name,version\n", "utf-8")
+    assert [mistake.text for mistake in check_scenario(folder)] == [
+        "Không có máy chủ nào đọc được."
+    ]
+
+
+# -- scenario.yml ----------------------------------------------------------------------------------
+
+HEAD = """\
+name: thap_muoi
+title: Kịch bản thử
+estate_code: dong_thap
+timeline:
+"""
+COLLECT = '  - {at: "2023-10-20T08:00:00+07:00", do: collect}\n'
+END = 'ends_at: "2023-10-21T08:00:00+07:00"\n'
+
+
+def told(tmp_path: Path, content: str) -> list[tuple[int, str, str, str]]:
+    folder = write_estate(tmp_path / "thap_muoi", [host()])
+    (folder / "scenario.yml").write_text(content, "utf-8")
+    return [
+        (m.row, m.field, m.text, m.remedy)
+        for m in check_scenario(folder)
+        if m.file == "scenario.yml"
+    ]
+
+
+def test_a_right_head_has_no_mistake(tmp_path: Path) -> None:
+    assert told(tmp_path, HEAD + COLLECT + COLLECT + END) == []
+
+
+def test_a_wrong_deed_is_told_with_its_line_and_what_may_stand_there(tmp_path: Path) -> None:
+    wrong = '  - at: "2023-10-20T09:00:00+07:00"\n    do: dance\n'
+    [(row, field, text, remedy)] = told(tmp_path, HEAD + COLLECT + wrong + END)
+    assert (row, field) == (7, "do")
+    assert text == "Mốc thứ 2: không có việc 'dance'."
+    assert "collect" in remedy
+    assert "watch" in remedy
+
+
+@pytest.mark.parametrize(
+    ("entry", "field", "text"),
+    [
+        ("{do: watch}", "at", "Mốc thứ 2: thiếu at."),
+        ('{at: "2023-10-20T09:00:00", do: watch}', "at",
+         "Mốc thứ 2: 2023-10-20T09:00:00 thiếu múi giờ."),
+        ("{at: 2023-10-20 09:00:00, do: watch}", "at",
+         "Mốc thứ 2: 2023-10-20T09:00:00 thiếu múi giờ."),
+        ('{at: "hôm qua", do: watch}', "at", "Mốc thứ 2: 'hôm qua' không phải là thời điểm."),
+        ('{at: "2023-10-20T09:00:00+07:00"}', "do", "Mốc thứ 2: thiếu do."),
+        ('{at: "2023-10-20T09:00:00+07:00", do: watch, why: x}', "why",
+         "Mốc thứ 2: mục 'why' không có trong định dạng."),
+        ("watch", "timeline", "Mốc thứ 2 không có các mục có tên."),
+    ],
+)  # fmt: skip
+def test_every_wrong_member_of_the_timeline_is_named(
+    tmp_path: Path, entry: str, field: str, text: str
+) -> None:
+    found = told(tmp_path, f"{HEAD}{COLLECT}  - {entry}\n{END}")
+    assert [one[:3] for one in found] == [(6, field, text)]
+
+
+def test_two_wrong_members_of_one_entry_are_two_mistakes(tmp_path: Path) -> None:
+    found = told(tmp_path, f"{HEAD}  - {{at: x, do: y}}\n{END}")
+    assert [one[:2] for one in found] == [(5, "at"), (5, "do")]
+
+
+def test_an_unordered_timeline_is_told_as_it_was_written(tmp_path: Path) -> None:
+    earlier = '  - {at: "2023-10-20T07:59:59+07:00", do: watch}\n'
+    [(row, field, text, _)] = told(tmp_path, HEAD + COLLECT + earlier + END)
+    assert (row, field) == (6, "at")
+    assert text == (
+        "Mốc thứ 2 (2023-10-20T07:59:59+07:00) sớm hơn mốc đứng trước nó "
+        "(2023-10-20T08:00:00+07:00, dòng 5)."
+    )
+
+
+def test_an_end_before_the_last_entry_is_told_as_it_was_written(tmp_path: Path) -> None:
+    end = 'ends_at: "2023-10-20T07:59:59+07:00"\n'
+    [(row, field, text, _)] = told(tmp_path, HEAD + COLLECT + end)
+    assert (row, field) == (6, "ends_at")
+    assert "2023-10-20T07:59:59+07:00 sớm hơn" in text
+    assert told(tmp_path, HEAD + COLLECT + end.replace("07:59:59", "08:00:00")) == []
+
+
+def test_a_timeline_taken_over_by_a_merge_key_is_read(tmp_path: Path) -> None:
+    content = "base: &b {timeline: [{at: x, do: watch}]}\n<<: *b\nname: thap_muoi\n"
+    assert (0, "at") in {one[:2] for one in told(tmp_path, content)}
+
+
+@pytest.mark.parametrize(
+    ("content", "row", "text"),
+    [
+        ("name: thap_muoi\ntimeline: [\n", 3, "Tệp không đọc được theo cú pháp YAML"),
+        ("name: thap_muoi\ntitle: a: b\n", 2, "từ ký tự thứ 9."),
+        ('name: thap_muoi\ntitle: "a\nends_at: b\n', 4, "(phần này bắt đầu ở dòng 2)"),
+        ("a: &a {b: 1}\n<<: *a\nends_at: 2023-13-45\n", 3, "Giá trị '2023-13-45' không thể có"),
+        ("name: thap_muoi\ntimeline:\n\t- a\n", 3, "Dòng này thụt vào bằng phím Tab."),
+        ("name: thap_muoi\ntitle: \x07\n", 2, "Dòng này có ký tự điều khiển."),
+        ("name: thap_muoi\nends_at: 2023-13-45\n", 2, "Giá trị '2023-13-45' không thể có"),
+        ("name: thap_muoi\ntimeline: &a [*a, {at: 2023-02-29}]\n", 2, "'2023-02-29' không thể có"),
+    ],
+)
+def test_broken_yaml_is_told_in_vietnamese_with_its_line(
+    tmp_path: Path, content: str, row: int, text: str
+) -> None:
+    [mistake] = told(tmp_path, content)
+    assert mistake[0] == row
+    assert text in mistake[2]
+    assert not any(word in str(mistake) for word in ("while", "expected", "found", "must be"))
+
+
+def test_yaml_in_another_encoding_is_explained(tmp_path: Path) -> None:
+    folder = write_estate(tmp_path / "thap_muoi")
+    (folder / "scenario.yml").write_bytes("name: đ".encode("utf-16"))
+    [mistake] = check_scenario(folder)
+    assert mistake.text == "Tệp không phải UTF-8."
 
 
 def test_a_scenario_with_mistakes_is_not_served(tmp_path: Path) -> None:

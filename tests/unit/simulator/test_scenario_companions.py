@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from estates import AT, host, server, write_csv, write_estate
+from ksc_ledger.rules.figures import percent
 from ksc_ledger.simulator import Simulator, check_scenario
 from ksc_ledger.simulator.__main__ import main
 from ksc_ledger.simulator.companions import COLUMNS
@@ -88,6 +89,14 @@ def test_every_kind_of_figure_may_be_expected(tmp_path: Path) -> None:
         ({"shown": {"installed": "77,3 %"}}, "shown"),
         ({"shown": {"installed_ratio": 0.773}}, "shown"),
         ({"shown": {"installed_ratio": "nhiều"}}, "shown"),
+        ({"shown": {"installed_ratio": "77.3 %"}}, "shown"),
+        ({"shown": {"installed_ratio": "77,3%"}}, "shown"),
+        ({"shown": {"installed_ratio": "77,3\u00a0%"}}, "shown"),
+        ({"shown": {"installed_ratio": "77 %"}}, "shown"),
+        ({"shown": {"installed_ratio": "77,27 %"}}, "shown"),
+        ({"shown": {"installed_ratio": "077,3 %"}}, "shown"),
+        ({"shown": {"installed_ratio": "77,3"}}, "shown"),
+        ({"shown": {"allocated_count": "33,0 %"}}, "shown"),
         ({"letter": " "}, "letter"),
         ({"children_with_seats": "20"}, "children_with_seats"),
         ({"children_with_seats": -1}, "children_with_seats"),
@@ -108,6 +117,14 @@ def test_a_wrong_figure_is_named_with_its_line(
         if number > 3 and one.lstrip(" -").startswith(f"{field}:")
     )
     assert mistakes(folder) == {("expected.yml", line, field)}
+
+
+@pytest.mark.parametrize("ratio", [0, 0.0004, 0.773, 1, 1.25, 12.5])
+def test_a_ratio_as_the_product_prints_it_may_be_shown(tmp_path: Path, ratio: float) -> None:
+    assert (
+        mistakes(estate(tmp_path, {**FIGURE, "shown": {"installed_ratio": percent(ratio)}}))
+        == set()
+    )
 
 
 def test_an_entry_without_any_figure_is_named(tmp_path: Path) -> None:
