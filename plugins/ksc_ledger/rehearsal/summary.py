@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import date
 from io import StringIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -173,27 +174,29 @@ def _print(
     passwords: dict[str, str],
     failed: list[str],
 ) -> None:
-    table = Table(
-        title="Số liệu của kho, đặt cạnh số liệu của công văn hoặc của kịch bản",
-        title_justify="left",
-    )
-    for heading in ("Ngày", "Đơn vị", "Chỉ tiêu", "Mong đợi", "Kho số liệu", "", "Công văn"):
-        table.add_column(
-            heading, justify="right" if heading in {"Mong đợi", "Kho số liệu"} else "left"
-        )
     told = [check for check in made.checks if check.letter or not check.holds]
     shown = told if any(check.letter for check in made.checks) else list(made.checks)
-    for check in shown:
-        table.add_row(
-            f"{date.fromisoformat(check.as_of_date):%d/%m/%Y}",
-            check.unit_name,
-            COLUMNS.get(check.column, check.column),
-            check.expected,
-            check.found or "không có",
-            "[green]đúng[/]" if check.holds else "[red]SAI[/]",
-            check.letter,
-        )
-    console.print(table)
+    console.print("[bold]Số liệu của kho, đặt cạnh số liệu của công văn hoặc của kịch bản[/]")
+    # One table a document and day: a terminal is eighty columns wide.
+    for (day, letter), group in groupby(shown, key=lambda one: (one.as_of_date, one.letter)):
+        when = f"{date.fromisoformat(day):%d/%m/%Y}"
+        table = Table(title=f"{when} · {letter}" if letter else when, title_justify="left")
+        table.add_column("Đơn vị", ratio=1)
+        table.add_column("Chỉ tiêu")
+        table.add_column("Mong đợi", justify="right")
+        table.add_column("Kho số liệu", justify="right")
+        table.add_column("")
+        unit = ""
+        for check in group:
+            table.add_row(
+                check.unit_name if check.unit_name != unit else "",
+                COLUMNS.get(check.column, check.column),
+                check.expected,
+                check.found or "không có",
+                "[green]đúng[/]" if check.holds else "[red]SAI[/]",
+            )
+            unit = check.unit_name
+        console.print(table)
     others = len(made.checks) - len(shown)
     if others:
         console.print(f"Ngoài ra {others} số liệu theo từng đơn vị đều khớp kịch bản.")
