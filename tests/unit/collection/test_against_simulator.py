@@ -176,7 +176,7 @@ def test_each_fault_ends_as_its_own_kind_of_load(
     read: int,
 ) -> None:
     """A fault of chunks meets the groups first, which are few; hence FAILED with 0 rows read."""
-    before = len(simulator.log()["dtp"])
+    before = len(simulator.log().get("dtp", []))
     simulator.fault("dtp", kind, value=value, count=count)
     load = collect(
         simulator,
@@ -226,7 +226,7 @@ def test_a_mended_name_keeps_the_rest_of_the_load(simulator: Simulator, tmp_path
 
 
 def test_a_knock_logs_nobody_in(simulator: Simulator) -> None:
-    before = len(simulator.log()["dtp"])
+    before = len(simulator.log().get("dtp", []))
     assert knock(endpoint_of(simulator), BUDGET).outcome == "ok"
     assert len(simulator.log()["dtp"]) == before
 
