@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
 from ksc_ledger.clock import Clock
+from ksc_ledger.collection import extras
+from ksc_ledger.collection.extras import Gathered
 from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing import manifest
 from ksc_ledger.landing.archive import Archive
-from ksc_ledger.landing.manifest import Load, LoadStatus
+from ksc_ledger.landing.manifest import ABSENT, ExtraKind, Load, LoadStatus
 from ksc_ledger.settings import Places
 from ksc_ledger.sources.client import KscClient, ServerInfo
 from ksc_ledger.sources.endpoint import Budget, Endpoint
@@ -42,17 +44,8 @@ def last_complete(places: Places, server_code: str, before: datetime) -> Previou
 
     Reads manifests from the newest back to the first complete one, as a rule one file.
     """
-    stop = f"{server_code}-{before.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    months = sorted((places.snapshot / server_code).glob("*/"), reverse=True)
-    for month in months:
-        names = sorted((path.stem for path in month.glob("*.json")), reverse=True)
-        for name in names:
-            if name >= stop:
-                continue
-            load = manifest.read(month / f"{name}.json")
-            if load.status is LoadStatus.COMPLETE:
-                return PreviousLoad(load.rows_read_count, load.observed_at)
-    return None
+    load = next(extras.complete_loads(places, server_code, before), None)
+    return None if load is None else PreviousLoad(load.rows_read_count, load.observed_at)
 
 
 def collect_server(
@@ -68,9 +61,11 @@ def collect_server(
     previous: PreviousLoad | None = None,
     land: Callable[[Load, Places], object] = manifest.write,
     sleep: Callable[[float], None] = time.sleep,
+    kinds: Collection[ExtraKind] = extras.ALL_KINDS,
 ) -> Load:
     """Read a server, write its raw files, then its manifest through ``land``.
 
+    ``kinds``: what to ask beside the devices, where it is due and the server offers it.
     Never raises on account of the server: the Load says what was wrong (``fault_text`` with its
     remedy, in Vietnamese, without secrets).
     """
@@ -89,12 +84,14 @@ def collect_server(
     )
     archive = Archive(places, endpoint.server_code, observed_at)
     try:
+        due = extras.plan(places, endpoint.server_code, observed_at, kinds)
         with archive:
             try:
                 with KscClient(
                     endpoint, budget, archive, clock.now, chunk_size=chunk_size, sleep=sleep
                 ) as client:
                     _read(client, archive, attempt, endpoint, previous)
+                    attempt.gathered = extras.gather(client, archive, due, observed_at)
             except SourceFault as fault:
                 attempt.fault = fault
     except Exception as error:
@@ -108,6 +105,9 @@ def collect_server(
     land(load, places)
     if load.fault_text:
         log.warning("%s: %s", load.load_id, load.fault_text)
+    for kind, missing in load.extra_faults.items():
+        level = logging.INFO if missing.code == ABSENT else logging.WARNING
+        log.log(level, "%s, %s: %s", load.load_id, kind, missing.text)
     return load
 
 
@@ -150,6 +150,7 @@ class _Attempt:
     raw_path: str | None = None
     hosts_path: str | None = None
     groups_path: str | None = None
+    gathered: Gathered = field(default_factory=Gathered)
 
     def take(self, archive: Archive) -> None:
         """Note what the archive holds."""
@@ -162,6 +163,7 @@ class _Attempt:
 
     def load(self) -> Load:
         fault, info = self.fault, self.info
+        gathered = self.gathered if fault is None else Gathered()
         if fault is None:
             content = self.content_sha256 or ""
         else:
@@ -180,6 +182,8 @@ class _Attempt:
             raw_path=self.raw_path,
             hosts_path=self.hosts_path,
             groups_path=self.groups_path,
+            extras=gathered.extras,
+            extra_faults=gathered.faults,
         )
 
     def _status(self) -> LoadStatus:

@@ -71,10 +71,10 @@ def collect_under_lease(
     fingerprint = endpoint.fingerprint
 
     def land(load: Load, places: Places) -> None:
-        if load.fault_code in _HELD_AFTER:
+        refusal = _refusal(load)
+        if refusal is not None:
             # First of all, and under a lost lease too: the next attempt must not repeat it.
-            reason = load.fault_text or load.fault_code
-            accounts.hold(engine, endpoint.server_code, fingerprint, reason, clock.now())
+            accounts.hold(engine, endpoint.server_code, fingerprint, refusal, clock.now())
         with engine.begin() as connection:
             leases.guard(connection, lease)
             manifest.write(load, places)
@@ -106,6 +106,15 @@ def collect_under_lease(
         )
     finally:
         leases.release(engine, lease)
+
+
+def _refusal(load: Load) -> str | None:
+    """Why the account must not be tried again, be it that the load itself is complete."""
+    if load.fault_code in _HELD_AFTER:
+        return load.fault_text or load.fault_code
+    return next(
+        (fault.text for fault in load.extra_faults.values() if fault.code in _HELD_AFTER), None
+    )
 
 
 def _held(endpoint: Endpoint) -> SourceFault:

@@ -1,9 +1,9 @@
 """Bodies as they were received, and the rows split out of them.
 
-Below ``landing/raw/<server_code>/<YYYY-MM-DD>/`` one attempt to read a server leaves up to three
-files of one stem: ``.tar.zst`` with every body in order, ``.hosts.ndjson.zst`` and
-``.groups.ndjson.zst``. A file ends in ``.partial`` until it is whole and on disk; one that never
-became so keeps that ending, and what was written into it can still be read.
+Below ``landing/raw/<server_code>/<YYYY-MM-DD>/`` one attempt to read a server leaves files of one
+stem: ``.tar.zst`` with every body in order, ``.hosts.ndjson.zst``, ``.groups.ndjson.zst`` and one
+for each ``manifest.ExtraKind`` that was read. A file ends in ``.partial`` until it is whole and on
+disk; one that never became so keeps that ending, and what was written into it can still be read.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Archive:
         self._bodies.add(method, status, body, is_whole=is_whole)
 
     def rows(self, kind: str) -> RowFile:
-        """The file of split rows of a kind (``hosts``, ``groups``)."""
+        """The file of split rows of a kind (``hosts``, ``groups``, an ExtraKind)."""
         if kind not in self._rows:
             self._rows[kind] = RowFile(self._path(f"{kind}.ndjson"), self._home)
         return self._rows[kind]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -27,13 +27,52 @@ class LoadStatus(StrEnum):
     REJECTED = "rejected"  # whole, but a `fail` expectation did not hold
 
 
+class ExtraKind(StrEnum):
+    """What is asked beside the hosts."""
+
+    LICENCES = "licences"  # one row a key
+    LICENCE_HOSTS = "licence_hosts"  # one row a device that uses a key
+    DETECTIONS = "detections"  # one row an event: a detection or what became of it
+    HARDWARE = "hardware"  # one row a device, at most once a Vietnamese day
+    PRODUCTS = "products"  # one row a foreign antivirus on a device, at most once a day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """Rows of one kind, read whole: zstd NDJSON at ``path``, which exists for no rows too.
+
+    ``newest_at`` (detections only): up to here everything that the server registered has been
+    read, by this load or one before it; None when the server never had any.
+    """
+
+    path: str
+    count: int
+    newest_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraFault:
+    """Why a kind is missing or, when it is there too, what is missing in it.
+
+    ``code``: a FaultCode, or ABSENT when the server does not offer the question. ``text`` is
+    Vietnamese and ends with the remedy.
+    """
+
+    code: str
+    text: str
+
+
+ABSENT = "absent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """One load. Instants are aware UTC; paths are relative to ``KSC_LEDGER_HOME``.
 
     ``observed_at`` is on the mode's clock, ``collected_at`` is real time. ``hosts_path`` is the
     zstd NDJSON of one unwrapped-container JSON object a host, exactly as the server typed it.
-    ``gated_at`` is None until the gate has judged the load.
+    ``gated_at`` is None until the gate has judged the load. ``extras`` and ``extra_faults`` are by
+    ExtraKind; a kind in neither was not due. What befalls an extra never changes ``status``.
     """
 
     load_id: str
@@ -57,6 +96,8 @@ class Load:
     fence: int = 0
     gated_at: datetime | None = None
     verdicts: tuple[dict[str, Any], ...] = ()
+    extras: Mapping[str, Extra] = field(default_factory=dict)
+    extra_faults: Mapping[str, ExtraFault] = field(default_factory=dict)
 
     @property
     def month(self) -> str:
@@ -85,7 +126,7 @@ def write(load: Load, places: Places) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}.tmp")
     with beside.open("w", encoding="utf-8") as file:
-        json.dump(_to_json(load), file, ensure_ascii=False, indent=1)
+        json.dump(asdict(load), file, ensure_ascii=False, indent=1, default=_text)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
@@ -96,9 +137,17 @@ def read(path: Path) -> Load:
     """Read one manifest."""
     raw = json.loads(path.read_text("utf-8"))
     for name in ("as_of_at", "observed_at", "collected_at", "gated_at"):
-        raw[name] = datetime.fromisoformat(raw[name]) if raw[name] else None
+        raw[name] = _instant(raw[name])
     raw["status"] = LoadStatus(raw["status"])
     raw["verdicts"] = tuple(raw["verdicts"])
+    # Loads that landed before there were extras have neither.
+    raw["extras"] = {
+        kind: Extra(path=one["path"], count=one["count"], newest_at=_instant(one["newest_at"]))
+        for kind, one in raw.get("extras", {}).items()
+    }
+    raw["extra_faults"] = {
+        kind: ExtraFault(**one) for kind, one in raw.get("extra_faults", {}).items()
+    }
     return Load(**raw)
 
 
@@ -113,9 +162,12 @@ def changed(load: Load, **changes: Any) -> Load:
     return replace(load, **changes)
 
 
-def _to_json(load: Load) -> dict[str, Any]:
-    raw = asdict(load)
-    for name, value in raw.items():
-        if isinstance(value, datetime):
-            raw[name] = value.astimezone(UTC).isoformat()
-    return raw
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _text(value: object) -> str:
+    """What JSON does not know: instants."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    raise TypeError(f"no JSON for {type(value).__name__}")

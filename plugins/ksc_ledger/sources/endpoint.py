@@ -29,6 +29,9 @@ class Endpoint:
     and dates are then checked too), by ``certificate_sha256`` (SHA-256 of the leaf's DER; an
     expired certificate is then still the one we know), or by both, which must then both hold.
     There is no third way: without either LedgerError is raised.
+
+    ``beyond``: how the console calls the secondary server that answers behind this server's
+    gateway; blank when this server answers itself.
     """
 
     server_code: str
@@ -41,6 +44,7 @@ class Endpoint:
     ca_file: Path | None = None
     certificate_sha256: tuple[str, ...] = ()
     server_hostname: str | None = None
+    beyond: str = ""
 
     def __post_init__(self) -> None:
         """Normalise the pins and the host; refuse what cannot be meant."""
@@ -85,7 +89,8 @@ class Endpoint:
     @property
     def label(self) -> str:
         """How fault texts name the server."""
-        return f"{self.server_code} ({self.host}:{self.port})"
+        own = f"{self.server_code} ({self.host}:{self.port})"
+        return f"{self.beyond} (qua {own})" if self.beyond else own
 
     @property
     def fingerprint(self) -> str:

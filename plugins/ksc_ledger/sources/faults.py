@@ -78,6 +78,35 @@ class ServerSaidNo(CallFault):
         self.number = number
         self.message = text
 
+    @property
+    def words(self) -> str:
+        """Module, number and message, as the server gave them."""
+        return f"{self.module or '?'} {self.number} {self.message}".rstrip()
+
+
+class NotOffered(CallFault):
+    """The server does not have this question (404), or refused it outright (PxgError).
+
+    Which of the two a missing method or a missing right gives depends on the version; for the
+    figures it is the same: this fact is not to be had here.
+    """
+
+    def __init__(self, endpoint: Endpoint, method: str, fault: CallFault) -> None:
+        said = f": {fault.words}" if isinstance(fault, ServerSaidNo) else ""
+        super().__init__(
+            fault.trouble,
+            FaultCode.SERVER_ERROR,
+            f"Máy chủ {endpoint.label} không cho hỏi {method}{said}.",
+            "Nếu phiên bản KSC này có chức năng đó thì cấp quyền đọc cho tài khoản thu thập; nếu "
+            "không có thì không cần làm gì, số liệu máy vẫn đủ.",
+            http_status=fault.http_status,
+        )
+
+
+def is_absence(fault: CallFault) -> bool:
+    """Whether a fault of a question's first call means that the server does not offer it."""
+    return fault.http_status == 404 or isinstance(fault, ServerSaidNo)
+
 
 def one_line(text: str, length: int) -> str:
     """Text from outside, fit to stand in a log or a mail: printable, on one line, not too long."""
@@ -304,4 +333,39 @@ def set_lost(endpoint: Endpoint) -> SourceFault:
         f"Máy chủ {endpoint.label} hai lần kết thúc phiên làm việc khi đang đọc dữ liệu.",
         "Số liệu đợt này không dùng. Kiểm tra có ai ngắt phiên hoặc đổi quyền của tài khoản thu "
         "thập trên KSC không.",
+    )
+
+
+def sweep_failed(endpoint: Endpoint, reason: str) -> SourceFault:
+    """The server itself gave up a search over its secondary servers."""
+    return SourceFault(
+        FaultCode.SERVER_ERROR,
+        f"Máy chủ {endpoint.label} không hoàn thành việc tìm trên các máy chủ cấp dưới: "
+        f"{endpoint.without_secrets(one_line(reason, 300)) or 'không cho biết lý do'}.",
+        f"{CONSOLE}, xem nhật ký máy chủ tại thời điểm này; lượt sau sẽ tự hỏi lại.",
+    )
+
+
+def gateway_refused(endpoint: Endpoint) -> CallFault:
+    """The one-time key of a gateway was not accepted. The account's password was not sent."""
+    return CallFault(
+        Trouble.STATUS,
+        FaultCode.SERVER_ERROR,
+        f"Máy chủ {endpoint.label} không nhận khóa cổng nối vừa cấp (HTTP 401).",
+        "Lượt sau hệ thống xin khóa mới; nếu lặp lại, kiểm tra liên kết giữa máy chủ cấp dưới và "
+        "máy chủ tỉnh. Tài khoản thu thập không bị ảnh hưởng.",
+        http_status=401,
+    )
+
+
+def gateway_closed(endpoint: Endpoint, secondary: str, said: ServerSaidNo) -> CallFault:
+    """A server would not open its gateway to a secondary one: as a rule that one is off."""
+    return CallFault(
+        Trouble.BUSINESS,
+        FaultCode.UNREACHABLE,
+        f"Máy chủ {endpoint.label} không mở được cổng nối tới máy chủ cấp dưới {secondary}: "
+        f"{said.words}.",
+        "Kiểm tra máy chủ cấp dưới có bật và còn nối với tỉnh, và tài khoản thu thập có quyền vào "
+        "máy chủ đó.",
+        http_status=200,
     )

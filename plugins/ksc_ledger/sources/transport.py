@@ -49,11 +49,34 @@ ALLOWED = frozenset(
         "ChunkAccessor.GetItemsChunk",
         "ChunkAccessor.Release",
         "ServerHierarchy.GetChildServers",
+        "HostGroup.GroupIdGroups",
+        "HostGroup.GetGroupInfoEx",
+        "HostGroup.FindHostsAsync",
+        "HostGroup.FindHostsAsyncGetAccessor",
+        "HostGroup.FindHostsAsyncCancel",
+        "AsyncActionStateChecker.CheckActionState",
+        "CgwHelper.GetSlaveServerLocation",
+        "GatewayConnection.PrepareGatewayConnection",
+        "GatewayConnection.PrepareGatewayConnectionToSecondaryServer",
+        "LicenseKeys.EnumKeys",
+        "LicenseKeys.AcquireKeyHosts",
+        "GroupSyncIterator.GetNextItems",
+        "GroupSyncIterator.ReleaseIterator",
+        "EventProcessingFactory.CreateEventProcessing2",
+        "EventProcessing.GetRecordCount",
+        "EventProcessing.GetRecordRange",
+        "EventProcessing.ReleaseIterator",
+        "SrvView.ResetIterator",
+        "SrvView.GetRecordCount",
+        "SrvView.GetRecordRange",
+        "SrvView.ReleaseIterator",
+        "InventoryApi.GetHostInvProducts",
     }
 )
 """The only methods that can be called at all. None of them changes anything on a server."""
 
 LOGIN = "Session.StartSession"
+NEXT_ITEMS = "GroupSyncIterator.GetNextItems"
 TRIES_WHEN_BUSY = 5  # 429, 503
 TRIES_WHEN_BROKEN = 3  # other 5xx, a connection that dropped, a body that was cut
 RETRY_AFTER_AT_MOST = 300.0
@@ -117,7 +140,8 @@ class _TimedSocket(ssl.SSLSocket):
 class Transport:
     """POST to one server. Not for several threads; ``sleep`` and ``chance`` are for tests.
 
-    ``server_seconds`` of the budget begins to run when the object is made.
+    ``server_seconds`` of the budget begins to run when the object is made, unless ``end_at`` (on
+    time.monotonic) says when it is over.
     """
 
     def __init__(
@@ -128,13 +152,14 @@ class Transport:
         *,
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
+        end_at: float | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._budget = budget
         self._keep = keep or _keep_nothing
         self._sleep = sleep
         self._chance = chance
-        self._end_at = time.monotonic() + budget.server_seconds
+        self.end_at = time.monotonic() + budget.server_seconds if end_at is None else end_at
         self._context: ssl.SSLContext | None = None
         self._connection: urllib3.connection.HTTPSConnection | None = None
         self._trace = secrets.token_hex(8)
@@ -194,7 +219,7 @@ class Transport:
         while True:
             tries += 1
             now = time.monotonic()
-            end_at = min(now + self._budget.call_seconds, self._end_at)
+            end_at = min(now + self._budget.call_seconds, self.end_at)
             if not is_patient:
                 end_at = now + _CLOSING_SECONDS
             elif end_at <= now:
@@ -205,7 +230,7 @@ class Transport:
                 return self._once(method, body, headers, end_at)
             except CallFault as fault:
                 wait = self._wait(method, fault, tries) if is_patient else None
-                if wait is None or time.monotonic() + wait >= self._end_at:
+                if wait is None or time.monotonic() + wait >= self.end_at:
                     raise
                 log.warning(
                     "%s: %s; hỏi lại lần %d sau %.1f giây",
@@ -227,7 +252,8 @@ class Transport:
                 # Spread, so that clients told the same do not come back together.
                 return asked + self._chance() * min(1 + asked * 0.1, 10.0)
             return self._chance() * min(_BACKOFF_BUSY * (1 << tries), _BACKOFF_AT_MOST)
-        if tries >= TRIES_WHEN_BROKEN:
+        if tries >= TRIES_WHEN_BROKEN or (method == NEXT_ITEMS and fault.was_sent):
+            # What GetNextItems has handed out it does not hand out a second time.
             return None
         is_broken = (
             fault.trouble in (Trouble.DROPPED, Trouble.CUT)

@@ -203,7 +203,7 @@ def test_a_server_that_had_ten_devices_is_not_believed_to_have_none(
 ) -> None:
     server.hosts.clear()
     previous = None if before is None else PreviousLoad(before, NOW - timedelta(hours=1))
-    load = collect(server, places, previous=previous)
+    load = collect(server, places, previous=previous, kinds=())
     assert (load.status, load.fault_code) == (status, code)
     assert server.asked("HostGroup.FindHosts") == asked
     assert (load.rows_expected_count, load.rows_read_count) == (0, 0)

@@ -26,6 +26,7 @@ from unit.sources.scripted import (
     Scripted,
     ScriptedKsc,
     host,
+    in_turn,
     reply,
 )
 
@@ -92,7 +93,7 @@ def test_an_attempt_overtaken_meanwhile_records_nothing(
         assert leases.acquire(engine, "ksc:dtp_872", "other", 600, much_later)
         return server.behave(request)
 
-    server.on["HostGroup.FindHosts"] = overtaken
+    server.on["HostGroup.FindHosts"] = in_turn(overtaken, server.behave)
     with pytest.raises(LeaseLost):
         collect(engine, server, places)
     assert list(manifest.read_all(places)) == []
@@ -120,6 +121,28 @@ def test_a_refused_account_is_not_tried_again(
     (held,) = accounts.held(engine)
     assert held.held_at == NOW
     assert PASSWORD not in repr(held)
+
+
+def test_a_password_refused_after_the_devices_were_read_is_not_tried_again_either(
+    engine: Engine, server: ScriptedKsc, places: Places
+) -> None:
+    """The load is complete and stays so; the account is held all the same."""
+    server.on["LicenseKeys.EnumKeys"] = lambda _: reply(403)
+    server.on[LOGIN] = in_turn(server.behave, reply(401))
+    load = collect(engine, server, places)
+    assert (load.status, load.fault_code) == (LoadStatus.COMPLETE, None)
+    again = collect(engine, server, places, hours=1)
+    assert (again.status, again.fault_code) == (LoadStatus.FAILED, "credentials")
+    assert server.asked(LOGIN) == 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_no_other_fault_beside_the_devices_holds_an_account(
+    engine: Engine, server: ScriptedKsc, places: Places, status: int
+) -> None:
+    server.on["LicenseKeys.EnumKeys"] = lambda _: reply(status)
+    assert "licences" in collect(engine, server, places).extra_faults
+    assert accounts.held(engine) == []
 
 
 def test_a_new_password_is_tried_at_once(

@@ -149,6 +149,65 @@ def chunk(rows: Sequence[Any]) -> dict[str, Any]:
     return {"PxgRetVal": len(items), "pChunk": {"KLCSP_ITERATOR_ARRAY": items}}
 
 
+def wrapped(rows: Sequence[Any]) -> list[Any]:
+    return [{"type": "params", "value": row} for row in rows]
+
+
+def at(text: str) -> dict[str, str]:
+    return {"type": "datetime", "value": text}
+
+
+def event(number: int, **attributes: Any) -> dict[str, Any]:
+    """One stored event: by default a detection, registered in minute ``number`` of an hour."""
+    return {
+        "event_db_id": {"type": "long", "value": 918_000 + number},
+        "event_type": "GNRL_EV_VIRUS_FOUND",
+        "hostname": host(1)["KLHST_WKS_HOSTNAME"],
+        "rise_time": at("2023-10-19T07:31:09Z"),
+        "registration_time": at(f"2023-10-19T08:{number:02d}:00Z"),
+        "GNRL_EA_PARAM_2": "E:\\congvan.exe",
+        "GNRL_EA_PARAM_5": "Trojan.Win32.Agent.gen",
+        "GNRL_EA_PARAM_6": f"b1f0c{number}",
+        **attributes,
+    }
+
+
+def key(serial: str = "2B1E-231013", **attributes: Any) -> dict[str, Any]:
+    return {
+        "KLLIC_SERIAL": serial,
+        "KLLIC_PROD_NAME": "Kaspersky Endpoint Security for Business - Select",
+        "KLLIC_KEY_TYPE": 1,
+        "KLLIC_LIC_COUNT": 330,
+        "KLLIC_LIMIT_DATE": at("2024-10-12T17:00:00Z"),
+        **attributes,
+    }
+
+
+def key_host(number: int) -> dict[str, Any]:
+    return {
+        "KLLICSRV_HOSTNAME": host(number)["KLHST_WKS_HOSTNAME"],
+        "KLLICSRV_HOST_CURRENT": True,
+        "KLLICSRV_PRODUCT": "KES",
+    }
+
+
+def device(number: int, **attributes: Any) -> dict[str, Any]:
+    """One row of the hardware view."""
+    return {"Id": 300 + number, "Name": f"TM-PC{number:04d}", "MemorySize": 1024, **attributes}
+
+
+def program(name: str, *, cleaner: str = "") -> dict[str, Any]:
+    return {
+        "ProductID": "a3c1",
+        "bIsMsi": False,
+        "DisplayName": name,
+        "DisplayVersion": "2022",
+        "InstallDate": "20220817",
+        "CleanerProductName": cleaner,
+        "VapmBuild": {"type": "long", "value": 0},
+    }
+
+
 PXG_NOT_FOUND = {"PxgError": {"code": 9001, "module": "KLSTD", "message": "Object not found"}}
 GROUPS = (
     {"id": 0, "name": "Managed devices", "grp_full_name": "Managed devices"},
@@ -158,14 +217,21 @@ GROUPS = (
 
 @dataclass
 class ScriptedKsc:
-    """Serves ``hosts`` and ``groups``; ``on[method]`` replaces an answer.
+    """Serves the lists it holds; ``on[method]`` replaces an answer.
 
+    ``key_hosts`` is by serial, ``inventory`` by host id. ``is_end_included``: how it reads nEnd.
     ``plain``: no TLS. ``requests`` and ``connections`` tell what reached it.
     """
 
     identity: Identity
     hosts: list[dict[str, Any]] = field(default_factory=list)
     groups: list[dict[str, Any]] = field(default_factory=lambda: list(GROUPS))
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    key_hosts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    hardware: list[dict[str, Any]] = field(default_factory=list)
+    inventory: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    is_end_included: bool = False
     on: dict[str, Answering] = field(default_factory=dict)
     plain: bool = False
     requests: list[Request] = field(default_factory=list)
@@ -280,9 +346,9 @@ class ScriptedKsc:
                 return ok({"PxgRetVal": {"KLADMSRV_PRODUCT_FULL_VERSION": "14.2.0.26967"}})
             case "HostGroup.FindHosts" | "HostGroup.FindGroups" as method:
                 rows = self.hosts if method == "HostGroup.FindHosts" else self.groups
-                accessor = f"accessor{len(self._sets)}"
-                self._sets[accessor] = rows
-                return ok({"PxgRetVal": len(rows), "strAccessor": accessor})
+                if arguments["wstrFilter"] == "(KLHST_WKS_STATUS_MASK_12 <> 0)":
+                    rows = [one for one in rows if one.get("KLHST_WKS_STATUS_MASK", 0) & 1 << 12]
+                return ok({"PxgRetVal": len(rows), "strAccessor": self.keep(rows)})
             case "ChunkAccessor.GetItemsCount":
                 return ok({"PxgRetVal": len(self._sets[arguments["strAccessor"]])})
             case "ChunkAccessor.GetItemsChunk":
@@ -290,7 +356,50 @@ class ScriptedKsc:
                 rows = self._sets[arguments["strAccessor"]][start : start + arguments["nCount"]]
                 return ok(chunk(rows))
             case _:
-                return ok({})
+                return ok(self._behave_beside_hosts(request.method, arguments))
+
+    def keep(self, rows: list[dict[str, Any]]) -> str:
+        """Make a set of rows; its id."""
+        set_id = f"set{len(self._sets)}"
+        self._sets[set_id] = rows
+        return set_id
+
+    def _behave_beside_hosts(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        match method:
+            case "LicenseKeys.EnumKeys" | "LicenseKeys.AcquireKeyHosts":
+                rows = self.keys
+                if method == "LicenseKeys.AcquireKeyHosts":
+                    rows = self.key_hosts.get(arguments["pInData"]["KLLIC_SERIAL"], [])
+                return {"lKeyCount": len(rows), "wstrIterator": self.keep([*rows])}
+            case "GroupSyncIterator.GetNextItems":
+                left, count = self._sets[arguments["szwIterator"]], arguments["nCount"]
+                items, left[:count] = wrapped(left[:count]), []
+                # False with the last items: so it is documented.
+                return {
+                    "PxgRetVal": len(items),
+                    "bEOF": bool(left),
+                    "pData": {"KLCSP_ITERATOR_ARRAY": items},
+                }
+            case "EventProcessingFactory.CreateEventProcessing2":
+                return {"strIteratorId": self.keep(self.events)}
+            case "SrvView.ResetIterator":
+                return {"wstrIteratorId": self.keep(self.hardware)}
+            case "EventProcessing.GetRecordCount" | "SrvView.GetRecordCount":
+                return {"PxgRetVal": len(self._set_of(arguments))}
+            case "EventProcessing.GetRecordRange" | "SrvView.GetRecordRange":
+                end = arguments["nEnd"] + self.is_end_included
+                rows = wrapped(self._set_of(arguments)[arguments["nStart"] : end])
+                if method == "SrvView.GetRecordRange":
+                    return {"pRecords": {"KLCSP_ITERATOR_ARRAY": rows}}
+                return {"pParamsEvents": {"KLEVP_EVENT_RANGE_ARRAY": rows}}
+            case "InventoryApi.GetHostInvProducts":
+                programs = self.inventory.get(arguments["szwHostId"], [])
+                return {"PxgRetVal": {"GNRL_EA_PARAM_1": wrapped(programs)}}
+            case _:
+                return {}
+
+    def _set_of(self, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self._sets[arguments.get("strIteratorId") or arguments["wstrIteratorId"]]
 
 
 def _pause(line: socket.socket, seconds: float) -> bool:

@@ -377,3 +377,66 @@ def test_the_short_way_leaves_unusual_rows_to_the_long_one(value: Any) -> None:
 )
 def test_the_short_way_raises_nothing(body: bytes) -> None:
     assert SHAPE.split(body) is None
+
+
+# --- rows in other envelopes ---
+
+ENVELOPES = {
+    "chunk": (wire.CHUNK, {"PxgRetVal": 2}),
+    "next items": (wire.NEXT_ITEMS, {"PxgRetVal": 2, "bEOF": False}),
+    "next items, no mark": (wire.NEXT_ITEMS, {"PxgRetVal": 2}),
+    "events": (wire.EVENTS, {}),
+    "records": (wire.RECORDS, {}),
+}
+
+
+def enveloped(name: str, *rows: Any) -> bytes:
+    envelope, beside = ENVELOPES[name]
+    items = [{"type": "params", "value": row} for row in rows]
+    return msgspec.json.encode({**beside, envelope.container: {envelope.items: items}})
+
+
+@pytest.mark.parametrize("name", ENVELOPES)
+def test_every_envelope_has_a_short_way_that_says_what_the_long_one_says(name: str) -> None:
+    envelope, _ = ENVELOPES[name]
+    rows = [{"id": "a", "name": "x"}, {"id": {"type": "long", "value": 918273}}]
+    body = enveloped(name, *rows)
+    short = wire.RowShape("id", ("id", "name"), envelope).split(body)
+    assert short is None  # one id is text, the other a number: not the usual
+    long = wire.split(wire.parse(body), "id", envelope)
+    assert told(long) == (2, [msgspec.json.encode(row) for row in rows], ["a", 918273])
+    same = enveloped(name, rows[1], {**rows[1], "id": {"type": "long", "value": 918274}})
+    short = wire.RowShape("id", ("id", "name"), envelope).split(same)
+    assert short is not None
+    assert told(short) == told(wire.split(wire.parse(same), "id", envelope))
+    assert short.ids == [918273, 918274]
+
+
+@pytest.mark.parametrize("name", ENVELOPES)
+def test_rows_are_looked_for_in_their_own_envelope_only(name: str) -> None:
+    envelope, _ = ENVELOPES[name]
+    for other in ENVELOPES:
+        if ENVELOPES[other][0] is envelope:
+            continue
+        body = enveloped(other, {"id": "a"}, {"id": "b"})
+        assert wire.RowShape("id", ("id",), envelope).split(body) is None
+
+
+@pytest.mark.parametrize("name", ["events", "records"])
+def test_where_nobody_counts_the_rows_are_counted(name: str) -> None:
+    envelope, _ = ENVELOPES[name]
+    empty = msgspec.json.encode({envelope.container: {}})
+    assert wire.split(wire.parse(empty), "id", envelope) == wire.Chunk(0, [], [])
+    assert wire.split(wire.parse(b"{}"), "id", envelope) == wire.Chunk(0, [], [])
+    three = enveloped(name, {"id": 1}, {"id": 2}, {"id": 3})
+    assert wire.split(wire.parse(three), "id", envelope).returned == 3
+
+
+@pytest.mark.parametrize(
+    "value", [{"type": "long", "value": ""}, {"type": "long", "value": None}, {"value": 1}, {}]
+)
+def test_a_wrapped_id_must_be_an_id(value: Any) -> None:
+    body = enveloped("events", {"id": value})
+    assert wire.RowShape("id", ("id",), wire.EVENTS).split(body) is None
+    with pytest.raises(NotTheWire):
+        wire.split(wire.parse(body), "id", wire.EVENTS)

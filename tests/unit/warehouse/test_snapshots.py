@@ -269,3 +269,19 @@ def test_type_loads_marks_what_cannot_be_typed_and_goes_on(settings: Settings) -
     assert "KLHST_WKS_STATUS" in str(second.fault_text)
     assert third is failed
     assert manifest.read(second.path(settings.places)) == second
+
+
+def test_rows_that_are_missing_or_damaged_on_our_disk_are_our_fault(settings: Settings) -> None:
+    load = landed(settings, [a_wire_host()])
+    file = settings.home / str(load.hosts_path)
+    content = file.read_bytes()
+    for damaged in (b"khong phai zstd" * 9, content[: len(content) // 2], None):
+        file.unlink()
+        if damaged is not None:
+            file.write_bytes(damaged)
+        with pytest.raises(SourceFault) as raised:
+            type_hosts(load, settings.places, settings)
+        assert raised.value.fault_code is FaultCode.INTERNAL
+        if damaged is None:
+            break
+    assert not load.parquet(settings.places).exists()
