@@ -14,7 +14,7 @@ export KSC_LEDGER_HOME
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: watchdog help demo test test-long test-ui test-compose bench lint format simulator lock clean system-deps
+.PHONY: watchdog help demo test test-long lint format simulator lock clean system-deps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,9 +66,6 @@ lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
 
 clean: ## remove the environment and the caches, never data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
-
-bench: $(RUNTIME) ## the benchmarks, as ratios of one run (QUICK=1 for a small one)
-	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 # What `make test-long` needs beyond Python: rendering letters, a real PostgreSQL.
 SYSTEM_PACKAGES := libreoffice-writer poppler-utils fonts-liberation postgresql
