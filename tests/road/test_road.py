@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ksc_ledger.settings import REPOSITORY
+from ksc_ledger.warehouse.reader import query
 
 HERE = Path(__file__).resolve().parent
 
@@ -82,7 +83,13 @@ def test_figures_are_computed_from_what_servers_say(tmp_path: Path) -> None:
         for row in in_order
     ]
     assert figures == [(330, 255, 235), (330, 255, 234), (330, 254, 234), (330, 254, 234)]
-    assert "không kết nối" in run.output or "unreachable" in run.output
+    (town,) = query(
+        run.home / "marts" / "ksc_ledger.duckdb",
+        "select * from marts.rpt_source_age where server_code = 'dtp_872'",
+    )
+    assert town["is_failing"]
+    assert town["last_fault_code"] == "unreachable"
+    assert town["age_hours"] == 1.0
 
 
 def test_the_rehearsal_of_two_estates_and_its_repetition(tmp_path: Path) -> None:
