@@ -437,6 +437,9 @@ def c29_to_c35() -> None:
         "C30_macros.xlsm", rezipped(a_book(), more=[("xl/vbaProject.bin", b"\xcc\x61 not a macro")])
     )
 
+    binary = rezipped_plain({"[Content_Types].xml": b"<Types/>", "xl/workbook.bin": b"\x83\x01"})
+    put("C29_binary_workbook.xlsb", binary)
+
     def entity(name: str, content: bytes) -> bytes:
         if name != "xl/worksheets/sheet1.xml":
             return content

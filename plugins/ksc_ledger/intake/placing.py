@@ -172,8 +172,14 @@ def _check_seats(placing: _Placing, row: ReportRow, unit_code: str) -> None:
 
 
 def _check_unclear(placing: _Placing) -> None:
-    """A line without figures that names one of the units is no heading: its figures are missing."""
+    """A line without figures that names one of the units is no heading: its figures are missing.
+
+    The name of a unit above those that follow is one: "Huyện Tháp Mười", then its communes.
+    """
     for text, cell in placing.report.unclear:
         match = placing.index.match(text, placing.day, placing.scope - {placing.sender})
-        if match.unit_code is not None and match.unit_code not in placing.seen:
+        if match.unit_code is None:
+            continue
+        below = placing.index.subtree(match.unit_code, placing.day)
+        if not below & set(placing.seen):
             placing.mend(Reason.CELL_BLANK, cell, what=f"{HEADINGS[Column.INSTALLED]} của «{text}»")

@@ -12,10 +12,11 @@ import os
 import shutil
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from ksc_ledger.clock import VIETNAM, vietnamese_date
 from ksc_ledger.errors import LedgerError
@@ -213,7 +214,7 @@ def _take(run: _Run, arrival: Arrival) -> _Taken | None:
     ]
     if before:  # a run died between the receipt and the inbox: the receipt stands
         shutil.rmtree(folder)
-        _leave_inbox(arrival)
+        _leave_inbox(run, arrival, before[0])
         run.done += before
         return None
     if fault is not None:
@@ -222,41 +223,40 @@ def _take(run: _Run, arrival: Arrival) -> _Taken | None:
 
 
 def _copy(arrival: Arrival, target: Path, limits: Limits) -> tuple[str, Finding | None] | None:
-    """The file's SHA-256 once it is kept at ``target``, with what forbids to read it.
+    """The file's SHA-256, with what forbids to read it; a copy at ``target`` where nothing does.
 
     None when the file changed while it was read. What is no plain file, or too big to copy, is
-    moved instead.
+    moved to its receipt in the end.
     """
     if not arrival.is_plain_file:
-        return _moved(arrival, target, finding(Reason.NOT_A_FILE))
+        identity = f"{arrival.folder}/{arrival.path.name}/{arrival.modified_ns}"
+        digest = hashlib.sha256(identity.encode(errors="surrogateescape"))
+        return digest.hexdigest(), finding(Reason.NOT_A_FILE)
     # A link put in the file's place since the look is not followed either: the opening fails.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(arrival.path, flags), "rb") as source:
-        digest = hashlib.sha256()
         is_big = arrival.size > limits.file_bytes
-        with target.open("wb") as copy:
-            while piece := source.read(_PIECE):
-                digest.update(piece)
-                if not is_big:
-                    copy.write(piece)
-            copy.flush()
-            os.fsync(copy.fileno())
+        digest = _hashed(source, None if is_big else target)
         facts = os.fstat(source.fileno())
     if (facts.st_size, facts.st_mtime_ns) != (arrival.size, arrival.modified_ns):
         return None
-    target.chmod(0o640)
-    if is_big:
-        limit = limits.file_bytes // 2**20
-        shutil.move(arrival.path, target)
-        return digest.hexdigest(), finding(Reason.FILE_TOO_BIG, limit=limit)
-    return digest.hexdigest(), None
+    too_big = finding(Reason.FILE_TOO_BIG, limit=limits.file_bytes // 2**20) if is_big else None
+    return digest.hexdigest(), too_big
 
 
-def _moved(arrival: Arrival, target: Path, fault: Finding) -> tuple[str, Finding]:
-    """Keep a link, a folder or a device as the thing it is."""
-    identity = f"{arrival.folder}/{arrival.path.name}/{arrival.modified_ns}"
-    shutil.move(arrival.path, target)
-    return hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest(), fault
+def _hashed(source: BinaryIO, target: Path | None) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    with nullcontext() if target is None else target.open("wb") as copy:
+        while piece := source.read(_PIECE):
+            digest.update(piece)
+            if copy is not None:
+                copy.write(piece)
+        if copy is not None:
+            copy.flush()
+            os.fsync(copy.fileno())
+    if target is not None:
+        target.chmod(0o640)
+    return digest
 
 
 def _receipt(run: _Run, arrival: Arrival, digest: str) -> Receipt:
@@ -399,14 +399,19 @@ def _finish(run: _Run, taken: _Taken, receipt: Receipt) -> None:
     examined = None if receipt.same_as is not None else taken.examined
     if not store.put(taken.folder, receipt, examined, run.places):
         receipt = store.read_receipt(store.folder_of(receipt, run.places) / store.RECEIPT)
-    _leave_inbox(taken.arrival)
+    _leave_inbox(run, taken.arrival, receipt)
     if all(one.receipt_id != receipt.receipt_id for one in known):
         known.append(receipt)
     run.done.append(receipt)
 
 
-def _leave_inbox(arrival: Arrival) -> None:
-    arrival.path.unlink(missing_ok=True)
+def _leave_inbox(run: _Run, arrival: Arrival, receipt: Receipt) -> None:
+    """The last step: the receipt lies in its place, with the original or a reason to have none."""
+    kept = store.folder_of(receipt, run.places) / store.ORIGINAL
+    if receipt.same_as is None and not os.path.lexists(kept):
+        shutil.move(arrival.path, kept)  # too big to copy, or no plain file
+    else:
+        arrival.path.unlink(missing_ok=True)
     arrival.sidecar.unlink(missing_ok=True)
 
 

@@ -141,6 +141,7 @@ def recognise(document: Document, received_on: date) -> Recognised:
         return Recognised(report=None, findings=(*reading.findings, *hidden))
     _look_at_columns(reading)
     _read_rows(reading)
+    _look_at_merges(reading)
     _check_totals(reading)
     as_of, findings = find_day(
         sheet,
@@ -175,9 +176,6 @@ def text_findings(sheet: Sheet, *, but_column: int | None = None) -> Iterator[Fi
             yield finding(Reason.DAMAGED_TEXT, **where, value=cell.text)
 
 
-# --- the rows ---
-
-
 def _look_at_columns(reading: _Reading) -> None:
     sheet, header = reading.sheet, reading.header
     for text, at in header.unused:
@@ -189,18 +187,29 @@ def _look_at_columns(reading: _Reading) -> None:
                 Reason.HIDDEN_COLUMN, sheet.address(header.top, at), value=HEADINGS[column]
             )
     for column, at in header.covered:
-        if any(not sheet.cell(row, at).is_blank for row in range(header.end, len(sheet.rows))):
+        rows = range(header.end, len(sheet.rows))
+        cells = [sheet.cell(row, at) for row in rows]
+        if any(not cell.is_blank and _is_figure_like(cell) for cell in cells):
             reading.mend(
                 Reason.DUPLICATE_HEADER,
                 sheet.address(header.top, at),
                 what=2,
                 value=HEADINGS[column],
             )
+
+
+def _look_at_merges(reading: _Reading) -> None:
+    """A figure or a unit's name that is merged over several rows of the table."""
+    sheet, header = reading.sheet, reading.header
     read = {at for column, at in header.columns.items() if column not in {Column.NUMBER, *REMARKS}}
+    rows = {row for row in reading.table_rows if row >= header.end}
     for merge in sheet.merges:
-        is_below = merge.top >= header.end and merge.bottom > merge.top
-        holds = not sheet.cell(merge.top, merge.left).is_blank
-        if is_below and holds and read & set(range(merge.left, merge.right + 1)):
+        if (
+            merge.bottom > merge.top
+            and rows & set(range(merge.top, merge.bottom + 1))
+            and read & set(range(merge.left, merge.right + 1))
+            and not sheet.cell(merge.top, merge.left).is_blank
+        ):
             reading.mend(Reason.MERGED_CELLS, sheet.address(merge.top, merge.left))
 
 
@@ -229,6 +238,8 @@ def _read_rows(reading: _Reading) -> None:
         elif _is_section(reading, row):
             counts = _row_counts(reading, row) if has_figures else {}
             reading.sums.append(_Sum(row, len(reading.rows), counts, is_section=True))
+            if not has_figures:
+                _note_text(reading, row)
         elif has_figures:
             _read_row(reading, row)
         else:

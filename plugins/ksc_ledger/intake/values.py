@@ -178,11 +178,6 @@ def name_of(cell: Cell) -> str:
     return nfc(cell.text)
 
 
-def text_of(cell: Cell) -> str:
-    """Free text (a remark), on one line; '' for a formula without a result."""
-    return plain(cell.text)
-
-
 def _is_scientific(cell: Cell) -> bool:
     """A number shown as 1.00E+05. ``1E5`` typed as a text is a name and stays one."""
     if cell.kind is CellKind.NUMBER:

@@ -38,6 +38,7 @@ def test_windows_1258_is_composed(declared: str) -> None:
     [
         ("Tªn ®¬n vÞ".encode("cp1252"), Reason.LEGACY_FONT),
         ("Teân ñôn vò".encode("cp1252"), Reason.LEGACY_FONT),
+        ("c«ng an, th©n".encode("cp1252"), Reason.LEGACY_FONT),  # signs that are quotes elsewhere
         (b"T\xean caf\xdf \xa5\xa5", Reason.UNKNOWN_ENCODING),
         (b"\x81\x8d\x8f\x90", Reason.UNKNOWN_ENCODING),
         (b"M\xe1y tinh tr\xe1m\0", Reason.NUL_CHARACTER),

@@ -447,7 +447,7 @@ def test_a_run_that_dies_before_the_inbox_is_cleared_gives_the_same_receipt(
 ) -> None:
     sent(places)
 
-    def die(_: object) -> None:
+    def die(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -459,6 +459,26 @@ def test_a_run_that_dies_before_the_inbox_is_cleared_gives_the_same_receipt(
     assert again == first.receipt
     assert len(store.receipts_of("dtp_872", places)) == 1
     assert list((places.inbox / "dtp_872").iterdir()) == []
+
+
+def test_a_big_file_is_not_lost_with_a_run_that_dies(
+    places: Places, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = sent(places, bytes(2000))
+    limits = Limits(file_bytes=1000)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("_finish", "_leave_inbox"):
+        with monkeypatch.context() as patched:
+            patched.setattr(receive, step, die)
+            with pytest.raises(KeyboardInterrupt):
+                run(places, sandbox, limits=limits)
+        assert path.stat().st_size == 2000
+    (receipt,) = run(places, sandbox, limits=limits)
+    assert (store.folder_of(receipt, places) / store.ORIGINAL).stat().st_size == 2000
+    assert not path.exists()
 
 
 def test_a_run_that_dies_before_the_receipt_leaves_the_file(

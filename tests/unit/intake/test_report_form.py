@@ -153,6 +153,40 @@ def test_an_unknown_column_is_a_note() -> None:
     ]
 
 
+def test_a_merged_signature_below_the_table_does_no_harm() -> None:
+    rows = [AS_OF, HEADER, ["1", "Phòng A", "7"], [], ["", "", "THỦ TRƯỞNG"], []]
+    assert reading(rows, merges=(Merge(4, 1, 5, 2),)).is_clean
+
+
+def test_a_signature_below_a_merged_heading_does_no_harm() -> None:
+    rows = [AS_OF, [*HEADER, ""], ["1", "Phòng A", "7"], ["", "", "", "THỦ TRƯỞNG"]]
+    assert reading(rows, merges=(Merge(1, 2, 1, 3),)).is_clean
+
+
+@pytest.mark.parametrize(
+    ("heading", "installed", "other", "expected"),
+    [
+        ("Số máy tính hiện có", "7", "7", []),
+        ("Số máy tính hiện có", "8", "7", ["installed_above_computers"]),
+        ("Số máy đặt đúng tên", "7", "7", []),
+        ("Số máy đặt đúng tên", "7", "8", ["named_above_installed"]),
+        ("Số bản quyền được phân bổ", "8", "7", ["installed_above_allocated"]),
+        ("Số bản quyền được phân bổ", "7", "7", []),
+    ],
+)
+def test_figures_of_a_row_must_not_contradict_each_other(
+    heading: str, installed: str, other: str, expected: list[str]
+) -> None:
+    found = reading([AS_OF, [*HEADER, heading], ["1", "Phòng A", installed, other]])
+    assert reasons(found) == expected
+
+
+@pytest.mark.parametrize(("weak", "expected"), [("9", []), ("10", ["weak_above_computers"])])
+def test_no_more_weak_machines_than_machines(weak: str, expected: list[str]) -> None:
+    header = [*HEADER, "Số máy tính hiện có", "Số máy không đủ cấu hình"]
+    assert reasons(reading([AS_OF, header, ["1", "Phòng A", "7", "9", weak]])) == expected
+
+
 def test_a_title_directly_above_the_header_is_no_part_of_it() -> None:
     found = reading([AS_OF, ["", "BÁO CÁO", ""], HEADER, ["1", "Phòng A", "7"]])
     assert found.is_clean

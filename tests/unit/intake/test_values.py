@@ -123,8 +123,9 @@ def test_a_ratio_is_read_in_every_way_it_may_mean(cell: Cell, expected: tuple[st
     "cell", [text("cao"), text("32,6,1%"), text("62/190"), Cell("2022-01-01", CellKind.DATE)]
 )
 def test_what_is_no_ratio_is_a_fault(cell: Cell) -> None:
-    with pytest.raises(CellFault):
+    with pytest.raises(CellFault) as fault:
         ratio_of(cell)
+    assert fault.value.reason is Reason.NOT_A_RATIO
 
 
 @pytest.mark.parametrize(
