@@ -35,6 +35,14 @@ class Places:
         return self.home / "landing" / "snapshot"
 
     @property
+    def reports(self) -> Path:
+        return self.home / "landing" / "reports"
+
+    @property
+    def verdicts(self) -> Path:
+        return self.home / "landing" / "verdicts"
+
+    @property
     def inbox(self) -> Path:
         return self.home / "inbox"
 
@@ -108,10 +116,15 @@ class Settings:
     warehouse_threads: int
     published_versions_kept: int
     contacts: Path
+    page_users: Path
     mail_domain: str
     mail_from: str
     mail_from_name: str
     mail_reply_to: str
+    licence_purchase_days: int
+    uncured_limit: int
+    outbreak_limit: int
+    two_products_days: int
 
     @property
     def places(self) -> Places:
@@ -138,15 +151,20 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         max_body_bytes=int(_number(env, "KSC_LEDGER_MAX_BODY_BYTES", 64 * 1024 * 1024, low=1024)),
         chunk_size=int(_number(env, "KSC_LEDGER_CHUNK_SIZE", 1000, low=25, high=10_000)),
         warehouse_memory=_text(env, "KSC_LEDGER_WAREHOUSE_MEMORY", "2GB"),
-        warehouse_threads=int(_number(env, "KSC_LEDGER_WAREHOUSE_THREADS", 2, low=1)),
+        warehouse_threads=int(_number(env, "KSC_LEDGER_WAREHOUSE_THREADS", 1, low=1)),
         published_versions_kept=int(
             _number(env, "KSC_LEDGER_PUBLISHED_VERSIONS_KEPT", 3, low=2, high=100)
         ),
         contacts=Path(_text(env, "KSC_LEDGER_CONTACTS", str(home / "contacts.csv"))),
+        page_users=Path(_text(env, "KSC_LEDGER_PAGE_USERS", str(home / "page_users.csv"))),
         mail_domain=_text(env, "KSC_LEDGER_MAIL_DOMAIN", "ksc-ledger.example"),
         mail_from=_text(env, "KSC_LEDGER_MAIL_FROM", "ksc-ledger@ksc-ledger.example"),
         mail_from_name=_text(env, "KSC_LEDGER_MAIL_FROM_NAME", "KSC Ledger"),
         mail_reply_to=_text(env, "KSC_LEDGER_MAIL_REPLY_TO", "truc-ksc@ksc-ledger.example"),
+        licence_purchase_days=int(_number(env, "KSC_LEDGER_LICENCE_PURCHASE_DAYS", 180, low=91)),
+        uncured_limit=int(_number(env, "KSC_LEDGER_UNCURED_LIMIT", 1, low=1)),
+        outbreak_limit=int(_number(env, "KSC_LEDGER_OUTBREAK_LIMIT", 5, low=2)),
+        two_products_days=int(_number(env, "KSC_LEDGER_TWO_PRODUCTS_DAYS", 3, low=0)),
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
+from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
@@ -57,7 +58,10 @@ DEADLINE_SUBJECTS = {
     "deadline_breach": "QUÁ HẠN",
     "deadline_digest": "BẢN TIN",
 }
-_ALL_SUBJECTS = SUBJECTS | DEADLINE_SUBJECTS
+RECEIPT_SUBJECTS = {"receipt": "BIÊN NHẬN"}
+# Of mails about what the marts show: keys, infections, a unit's one-pager.
+REPORT_SUBJECTS = {"licence": "BẢN QUYỀN", "malware": "MÃ ĐỘC", "unit_sheet": "BẢN TIN"}
+_ALL_SUBJECTS = SUBJECTS | DEADLINE_SUBJECTS | RECEIPT_SUBJECTS | REPORT_SUBJECTS
 
 CAUSES = {
     "server": "máy chủ hoặc trụ sở ngừng hoạt động (không trả lời cả tỉnh lẫn hệ thống giám sát)",
@@ -76,6 +80,14 @@ STATES = {
     "recovering": "đang khôi phục",
     "unknown": "không rõ",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes with a mail. ``name`` is plain ASCII, as our own files are."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +129,14 @@ def compose(
     *,
     is_retry: bool = False,
     is_merged: bool = False,
+    attachments: Sequence[Attachment] = (),
 ) -> bytes:
     """Write the mail. The same arguments give the same bytes, line ends are CRLF, all is 7 bit.
 
     ``is_merged``: the news of the loss was never sent, and this mail carries it.
     """
-    message = MIMEMultipart("alternative", boundary=_boundary(mail))
+    text = MIMEMultipart("alternative", boundary=_boundary(mail))
+    message = MIMEMultipart("mixed", boundary=f"{_boundary(mail)}_m") if attachments else text
     try:
         subject = subject_of(mail)
         parts = [_rendered(mail, kind, is_merged=is_merged) for kind in ("plain", "html")]
@@ -148,7 +162,13 @@ def compose(
     if is_retry:
         message["X-KSC-Delivery"] = "retry"
     for part in parts:
-        message.attach(part)
+        text.attach(part)
+    if attachments:
+        message.attach(text)
+    for attachment in attachments:
+        file = MIMEApplication(attachment.content)
+        file.add_header("Content-Disposition", "attachment", filename=attachment.name)
+        message.attach(file)
     return message.as_bytes(policy=compat32.clone(linesep="\r\n"))
 
 

@@ -80,10 +80,7 @@ class Receipt:
             f"Nhận lúc: {_written(self.received_at)}",
             f"Mã biên nhận: {self.receipt_id}",
         ]
-        if self.same_as is not None:
-            lines.append(f"Biên nhận trước: {self.same_as}. Không cần gửi lại.")
-        elif self.is_accepted:
-            lines += self._accepted_lines()
+        lines += [f"{label}: {value}" for label, value in self.facts]
         mend = [one for one in self.findings if not one.is_note]
         notes = [one for one in self.findings if one.is_note]
         if mend:
@@ -94,14 +91,19 @@ class Receipt:
             lines += ["", "Lưu ý (không phải gửi lại):", *_listed(notes)]
         return "\n".join(lines) + "\n"
 
-    def _accepted_lines(self) -> list[str]:
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What was taken, as labels and values; nothing for a file that was not."""
+        if self.same_as is not None:
+            return [("Biên nhận trước", f"{self.same_as}. Không cần gửi lại.")]
+        if not self.is_accepted:
+            return []
         if self.content is Content.DEVICES:
-            return [f"Số máy trong danh sách: {written_count(self.devices_count)}"]
-        day = written_date(self.report_date) if self.report_date else ""
+            return [("Số máy trong danh sách", written_count(self.devices_count))]
         return [
-            f"Số liệu tính đến ngày: {day}",
-            f"Số đơn vị trong báo cáo: {written_count(self.units_count)}",
-            f"Tổng số máy đã cài đặt: {written_count(self.installed_count)}",
+            ("Số liệu tính đến ngày", written_date(self.report_date) if self.report_date else ""),
+            ("Số đơn vị trong báo cáo", written_count(self.units_count)),
+            ("Tổng số máy đã cài đặt", written_count(self.installed_count)),
         ]
 
     def to_json(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _ALIAS_FIELDS = ("alias", "unit_code", "valid_from_date", "valid_to_date", "sour
 
 
 def reports_of(places: Places) -> Path:
-    return places.home / "landing" / "reports"
+    return places.reports
 
 
 def quarantine_of(places: Places) -> Path:
@@ -74,6 +74,19 @@ def receipts_of(unit_code: str, places: Places) -> list[Stored]:
         if "." not in path.parent.name  # what was returned to the inbox is history
     ]
     return sorted(found, key=lambda one: (one.receipt.received_at, one.receipt.receipt_id))
+
+
+def recent_receipts(places: Places, since: datetime) -> list[Receipt]:
+    """Every receipt that was put in its place after an instant of real time, by arrival."""
+    found = [
+        read_receipt(folder / RECEIPT)
+        for root in (reports_of(places), quarantine_of(places))
+        for folder in root.glob("*/*")
+        if "." not in folder.name
+        and not folder.parent.name.startswith(".")
+        and folder.stat().st_ctime >= since.timestamp()
+    ]
+    return sorted(found, key=lambda one: (one.received_at, one.receipt_id))
 
 
 def read_receipt(path: Path) -> Receipt:

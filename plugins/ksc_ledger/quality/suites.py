@@ -19,7 +19,9 @@ from ksc_ledger.errors import LedgerError
 # The suites that the product itself runs.
 HOSTS = "landing.ksc_hosts"
 LOADS = "landing.ksc_loads"
+EXTRAS = "landing.ksc_extras"
 COVERAGE = "marts.fct_unit_coverage_daily"
+REPORTS = "reports.unit_reports"
 
 SUITE_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 RULE_CODE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")

@@ -145,6 +145,26 @@ def enqueue(connection: Connection, mails: Iterable[NewMail], identity: MailIden
     return [str(row["message_id"]) for row in rows]
 
 
+def enqueue_missing(
+    connection: Connection, mails: Iterable[NewMail], identity: MailIdentity
+) -> list[str]:
+    """Like ``enqueue``, but a mail that lies in the outbox already is left as it is."""
+    fresh = [
+        mail
+        for mail in mails
+        if connection.execute(
+            select(OUTBOX.c.message_id).where(
+                OUTBOX.c.incident_id == mail.incident_id,
+                OUTBOX.c.mail_kind == mail.kind,
+                OUTBOX.c.step == mail.step,
+                OUTBOX.c.recipient_role == mail.role,
+            )
+        ).first()
+        is None
+    ]
+    return enqueue(connection, fresh, identity)
+
+
 # Sending
 
 
