@@ -6,7 +6,8 @@ import logging
 import os
 import socket
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context
@@ -20,29 +21,33 @@ from ksc_ledger.orchestration.instants import as_of_at
 from ksc_ledger.orchestration.process import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from ksc_ledger.alerts.outlets import FolderOutlet, SmtpOutlet
+    from ksc_ledger.alerts.rounds import Round
+    from ksc_ledger.collection.witness import Seen
     from ksc_ledger.rules.links_evidence import ProvinceWord
-    from ksc_ledger.rules.links_model import Policy, Watch
+    from ksc_ledger.rules.links_model import Policy
     from ksc_ledger.settings import Settings
+    from ksc_ledger.sources.endpoint import Endpoint
     from ksc_ledger.state.outbox import Channel
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 240
+# What a province may take to answer the watch; several are asked at a time, and a tick is short.
+ASKED_WITHIN_SECONDS = 40.0
 SMTP_CONNECTIONS = {"alerts": "smtp_alerts", "engineers": "smtp_engineers"}
 
 
 def watch_links() -> bool:
     """One tick over every estate; True when something changed, and then the marts are woken."""
     from ksc_ledger.alerts.policy import console_names, policy_of
-    from ksc_ledger.alerts.watch import run_tick
+    from ksc_ledger.alerts.rounds import run_round
     from ksc_ledger.collection.witness import look
-    from ksc_ledger.orchestration.hook import KscHook, budget
+    from ksc_ledger.orchestration.hook import budget
     from ksc_ledger.registry import in_force
-    from ksc_ledger.state import leases, links, open_state, words
+    from ksc_ledger.state import open_state
     from ksc_ledger.state.outbox import MailIdentity
 
     die_with_parent()
@@ -52,68 +57,74 @@ def watch_links() -> bool:
     registry = in_force(settings).registry
     engine = open_state(settings.state_url)
     day = vietnamese_date(now)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{context['run_id']}"
-    changed = False
-    for estate in registry.estates:
-        code = estate.estate_code
-        if not any(one.estate_code == code for one in registry.servers_on(day)):
-            continue  # an estate that begins later
-        policy = policy_of(registry, code, day)
-        lease = leases.acquire(engine, f"watch:{code}", owner, LEASE_SECONDS, datetime.now(UTC))
-        if lease is None:
-            log.warning("%s: một lượt theo dõi khác đang chạy", code)
-            continue
-        try:
-            known = words.load(engine)
-            every = timedelta(minutes=estate.question_every_minutes)
-            seen = look(
-                engine,
-                policy.servers,
-                console_names(registry, code, day),
-                lambda server: KscHook(f"ksc_{server}").endpoint(),
-                budget(),
-                now=now,
-                words=known,
-                ask=_provinces_to_ask(policy, links.load(engine, code).watch, known, now, every),
-            )
-            words.remember(engine, seen.new_words)
-            identity = MailIdentity(
-                domain=settings.mail_domain,
-                is_rehearsal=settings.places.rehearsal_mark.exists(),
-            )
-            ticked = run_tick(engine, lease, seen.tick, policy, identity, now)
-        finally:
-            leases.release(engine, lease)
-        for effect in ticked.effects:
-            log.info("%s: %s", code, effect)
-        changed |= bool(ticked.effects)
-    if not changed:
+    watched = {one.estate_code for one in registry.servers_on(day)}  # an estate may begin later
+    estates = [one for one in registry.estates if one.estate_code in watched]
+    asked_in = min(budget().call_seconds, ASKED_WITHIN_SECONDS)
+    limits = replace(budget(), call_seconds=asked_in, server_seconds=asked_in)
+
+    def look_at(policy: Policy, known: Mapping[str, ProvinceWord], ask: Sequence[str]) -> Seen:
+        return look(
+            engine,
+            policy.servers,
+            console_names(registry, policy.estate_code, day),
+            _endpoint,
+            limits,
+            now=now,
+            words=known,
+            ask=ask,
+        )
+
+    done = run_round(
+        engine,
+        {one.estate_code: policy_of(registry, one.estate_code, day) for one in estates},
+        {one.estate_code: timedelta(minutes=one.question_every_minutes) for one in estates},
+        look_at,
+        MailIdentity(
+            domain=settings.mail_domain, is_rehearsal=settings.places.rehearsal_mark.exists()
+        ),
+        now,
+        owner=f"{socket.gethostname()}:{os.getpid()}:{context['run_id']}",
+    )
+    _say(done)
+    if not done.has_changed:
         raise AirflowSkipException("Không có gì thay đổi.")  # so that the marts are not woken
     context["outlet_events"][STATE_CHANGED].extra = {"as_of_at": now.isoformat()}
-    return changed
+    return True
 
 
-def _provinces_to_ask(
-    policy: Policy,
-    watch: Watch,
-    words: Mapping[str, ProvinceWord],
-    now: datetime,
-    every: timedelta,
-) -> list[str]:
-    """Whom to log in to in this tick: a province whose word is due, or whose word is needed.
+def _endpoint(server_code: str) -> Endpoint:
+    """The server behind its Airflow connection; LedgerError also when there is none."""
+    from ksc_ledger.errors import LedgerError
+    from ksc_ledger.orchestration.hook import KscHook
 
-    It is needed while a link is not plainly up, because only a fresh word counts against a
-    district. An account that was refused is never tried, however much is at stake.
-    """
-    from ksc_ledger.rules.links import wants_word
+    try:
+        return KscHook(f"ksc_{server_code}").endpoint()
+    except AirflowNotFoundException as error:
+        raise LedgerError(
+            "connection_missing",
+            f"Chưa có kết nối ksc_{server_code}.",
+            f"Tạo kết nối ksc_{server_code} (loại ksc) trong Admin → Connections.",
+        ) from error
 
-    provinces = [one.server_code for one in policy.servers if one.parent_code is None]
-    districts = [one.server_code for one in policy.servers if one.parent_code is not None]
-    if not districts:
-        return []
-    newest = [words[code].read_at for code in districts if code in words]
-    is_due = len(newest) < len(districts) or now - min(newest) >= every
-    return provinces if is_due or wants_word(watch, policy.limits) else []
+
+def _say(done: Round) -> None:
+    """Log a round; raise when an estate could not be watched at all, so that the task is red."""
+    from ksc_ledger.errors import LedgerError
+
+    for code, effects in done.effects.items():
+        for effect in effects:
+            log.info("%s: %s", code, effect)
+    for code in done.late:
+        log.warning("%s: chưa nhìn thấy trong thời gian của lượt này; coi như không rõ", code)
+    for code in done.busy:
+        log.warning("%s: một lượt theo dõi khác đang chạy", code)
+    if done.failed:
+        raise LedgerError(
+            "estates_not_watched",
+            f"Không theo dõi được {len(done.failed)} địa bàn: "
+            + "; ".join(f"{code}: {said}" for code, said in sorted(done.failed.items())),
+            "Các địa bàn khác đã được theo dõi bình thường. Xem nhật ký của lượt chạy này.",
+        )
 
 
 def deliver_mails() -> dict[str, int]:
@@ -148,7 +159,16 @@ def deliver_mails() -> dict[str, int]:
         if channel not in waiting:
             continue
         with _outlet(settings, channel) as outlet:
-            done = deliver(engine, channel, outlet, directory, sender, owner=owner, now=now)
+            done = deliver(
+                engine,
+                channel,
+                outlet,
+                directory,
+                sender,
+                owner=owner,
+                now=now,
+                files=settings.places.letters,
+            )
         for name, count in done.counts.items():
             counts[name] = counts.get(name, 0) + count
         if done.relay_error:
@@ -161,7 +181,8 @@ def _outlet(
     settings: Settings, channel: Channel
 ) -> AbstractContextManager[FolderOutlet | SmtpOutlet]:
     """The folder in a rehearsal, else the relay of the channel's Airflow connection."""
-    from ksc_ledger.alerts.outlets import FolderOutlet, Relay, Security, SmtpOutlet
+    from ksc_ledger.alerts.outlets import FolderOutlet, SmtpOutlet
+    from ksc_ledger.alerts.relays import relay_of
     from ksc_ledger.errors import LedgerError
 
     if settings.places.rehearsal_mark.exists():
@@ -175,19 +196,14 @@ def _outlet(
             f"Chưa có kết nối thư {name}.",
             f"Tạo kết nối {name} (loại SMTP) trong Admin → Connections.",
         ) from error
-    extra = connection.extra_dejson
-    security = Security.STARTTLS
-    if extra.get("disable_tls") and extra.get("disable_ssl"):
-        security = Security.NONE
-    elif not extra.get("disable_ssl"):
-        security = Security.TLS
     return SmtpOutlet(
-        Relay(
-            host=connection.host or "localhost",
-            port=connection.port or 25,
-            bounce_address=str(extra.get("from_email") or settings.mail_from),
-            security=security,
-            login=connection.login or None,
-            password=connection.password or None,
+        relay_of(
+            name,
+            host=connection.host,
+            port=connection.port,
+            login=connection.login,
+            password=connection.password,
+            extra=connection.extra_dejson,
+            usual_sender=settings.mail_from,
         )
     )
