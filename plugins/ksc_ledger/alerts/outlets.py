@@ -75,6 +75,13 @@ class Relay:
                 "lộ trên đường truyền.",
                 "Bật STARTTLS hoặc TLS cho kết nối, hoặc bỏ tài khoản.",
             )
+        if not ((self.login or "") + (self.password or "")).isascii():
+            raise LedgerError(
+                "relay_login_not_ascii",
+                f"Tài khoản hoặc mật khẩu của máy chủ thư {self.host} có ký tự ngoài ASCII; giao "
+                "thức thư không chuyển được.",
+                "Đặt mật khẩu chỉ gồm chữ không dấu, chữ số và dấu thông thường.",
+            )
 
 
 class _Session(smtplib.SMTP):
@@ -171,10 +178,12 @@ class SmtpOutlet:
                     session.ehlo_or_helo_if_needed()
                 if relay.login is not None:
                     session.login(relay.login, relay.password or "")
-        except (OSError, smtplib.SMTPException) as error:
+        except BaseException as error:
             if session is not None:
                 session.close()
-            raise RelayDown(_said(error)) from error
+            if isinstance(error, OSError | smtplib.SMTPException):
+                raise RelayDown(_said(error)) from error
+            raise
         return session
 
     def _begin(self, session: _Session) -> _Session:

@@ -133,6 +133,7 @@ def deliver_mails() -> dict[str, int]:
     from ksc_ledger.alerts.deliver import deliver
     from ksc_ledger.alerts.policy import parents_of_units
     from ksc_ledger.alerts.roles import Directory, load_contacts
+    from ksc_ledger.errors import LedgerError
     from ksc_ledger.registry import in_force
     from ksc_ledger.state import open_state, outbox
     from ksc_ledger.state.outbox import Channel
@@ -155,24 +156,23 @@ def deliver_mails() -> dict[str, int]:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{context['run_id']}"
     counts: dict[str, int] = {}
+    wrong: list[LedgerError] = []
     for channel in Channel:
         if channel not in waiting:
             continue
-        with _outlet(settings, channel) as outlet:
-            done = deliver(
-                engine,
-                channel,
-                outlet,
-                directory,
-                sender,
-                owner=owner,
-                now=now,
-                files=settings.places.letters,
-            )
+        try:
+            with _outlet(settings, channel) as outlet:
+                done = deliver(engine, channel, outlet, directory, sender, owner=owner, now=now)
+        except LedgerError as error:
+            # A connection that is wrong must not keep the mails of the other one waiting.
+            wrong.append(error)
+            continue
         for name, count in done.counts.items():
             counts[name] = counts.get(name, 0) + count
         if done.relay_error:
             log.error("%s: máy chủ thư không nhận: %s", channel, done.relay_error)
+    if wrong:
+        raise wrong[0]
     context["outlet_events"][STATE_CHANGED].extra = {"as_of_at": now.isoformat()}
     return counts
 
