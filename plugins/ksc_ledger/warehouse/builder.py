@@ -14,7 +14,9 @@ from ksc_ledger.registry import working_calendar
 from ksc_ledger.registry.model import Registry
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.engine import Connection, one, transaction
+from ksc_ledger.warehouse.extras import point_at_extras
 from ksc_ledger.warehouse.history import Cutoffs, Outcome, apply_loads, known_loads
+from ksc_ledger.warehouse.judged import Judge, judge_marts
 from ksc_ledger.warehouse.marts import (
     RULES_VERSION,
     Run,
@@ -24,6 +26,7 @@ from ksc_ledger.warehouse.marts import (
     prepare,
 )
 from ksc_ledger.warehouse.operations import point_at_operations
+from ksc_ledger.warehouse.received import point_at_received
 from ksc_ledger.warehouse.writer import writer
 
 
@@ -57,11 +60,13 @@ def build(
     as_of_at: datetime,
     code_version: str,
     loads: Iterable[Load] | None = None,
+    judge: Judge | None = None,
 ) -> BuildReport:
     """Apply every landed and gated load that is new (or just ``loads``), then make the marts.
 
     Safe to run again: known loads are skipped and the marts come out the same. The loads stay
-    applied when a check fails; the marts of the last good build stay as well. Raises LedgerError.
+    applied when a check fails; the marts of the last good build stay as well. ``judge`` has the
+    last word on the marts. Raises LedgerError.
     """
     with writer(settings) as con:
         outcome = apply_loads(
@@ -72,7 +77,9 @@ def build(
             cutoffs_of=cutoffs_by_registry(registry),
             server_order=server_order(registry),
         )
-        rows = build_in(con, settings, registry, as_of_at=as_of_at, code_version=code_version)
+        rows = build_in(
+            con, settings, registry, as_of_at=as_of_at, code_version=code_version, judge=judge
+        )
     return report_of(registry, as_of_at, outcome, rows)
 
 
@@ -83,6 +90,7 @@ def build_in(
     *,
     as_of_at: datetime,
     code_version: str,
+    judge: Judge | None = None,
 ) -> dict[str, int]:
     """Make and check the marts in the current database; the rows of each table."""
     run = Run(
@@ -93,7 +101,9 @@ def build_in(
     with transaction(con):
         prepare(con, settings.sql, run)
         point_at_history(con)
+        point_at_extras(con)
         point_at_operations(con, settings)
+        point_at_received(con, settings.places)
         made = build_models(con, settings.sql, registry)
         _drop_others(con, made)
         con.execute("delete from meta.build")
@@ -102,6 +112,8 @@ def build_in(
             [as_of_at, code_version, registry.sha256, RULES_VERSION, run.cutoff_at],
         )
         check_models(con, settings.sql)
+        if judge is not None:
+            judge_marts(con, settings.sql, as_of_at, judge)
         return {name: _count(con, name) for name in made}
 
 
