@@ -12,7 +12,7 @@ from ksc_ledger import __version__
 from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of
 from ksc_ledger.orchestration.assets import MARTS_PUBLISHED
-from ksc_ledger.orchestration.instants import as_of_at, aware, newest_as_of_at
+from ksc_ledger.orchestration.instants import as_of_at, aware, is_driven, newest_as_of_at
 from ksc_ledger.orchestration.process import die_with_parent
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,12 @@ def build_history_and_marts() -> dict[str, Any]:
 
 
 def check_and_publish(built: dict[str, Any]) -> str:
-    """Check the built marts and publish them whole; returns the version's id."""
+    """Check the built marts and publish them whole; returns the version's id.
+
+    Then each unit's own file, where its rows have changed.
+    """
     from ksc_ledger.warehouse import publish
+    from ksc_ledger.warehouse.unit_files import publish_units
 
     die_with_parent()
     settings = settings_module.load()
@@ -65,6 +69,9 @@ def check_and_publish(built: dict[str, Any]) -> str:
         registry_sha256=built["registry_sha256"],
     )
     log.info("Đã xuất bản %s", version)
+    if not is_driven(clock_of(settings.places)):
+        # While a rehearsal is driven from instant to instant, the units' files wait for keep_house.
+        log.info("%s", publish_units(settings))
     events = get_current_context()["outlet_events"]
     events[MARTS_PUBLISHED].extra = {"as_of_at": built["as_of_at"]}
     return str(version)

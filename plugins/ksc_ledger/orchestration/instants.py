@@ -26,11 +26,16 @@ def as_of_at(conf: Mapping[str, Any] | None, clock: Clock) -> datetime:
     given = (conf or {}).get("as_of_at")
     if given:
         return aware(str(given))
-    if isinstance(clock, RehearsalClock) and clock.is_driven:
+    if is_driven(clock):
         raise AirflowSkipException(
             "Đang diễn tập: lịch tự động tạm nghỉ, trình điều khiển ra lệnh."
         )
     return clock.now()
+
+
+def is_driven(clock: Clock) -> bool:
+    """Whether a rehearsal's driver is moving the clock at this moment."""
+    return isinstance(clock, RehearsalClock) and clock.is_driven
 
 
 def newest_as_of_at(events: Iterable[Mapping[str, Any]]) -> datetime | None:

@@ -11,8 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -21,32 +20,14 @@ from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.engine import Connection, attach, quoted, statement, transaction
+from ksc_ledger.warehouse.spreadsheets import write_spreadsheets
 from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, twins
+from ksc_ledger.warehouse.versioned import Edition, next_version_id
+from ksc_ledger.warehouse.versioned import link as _link
+from ksc_ledger.warehouse.versioned import sync as _sync
 from ksc_ledger.warehouse.writer import locked_reader
 
-STAMP = "%Y%m%dT%H%M%S%fZ"
 MASK_PREFIX = "MÁY-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edition:
-    """One of the two files of a version."""
-
-    link: Path
-    file_mode: int
-    directory_mode: int
-    is_masked: bool
-
-    def version(self, version_id: str) -> Path:
-        return self.link.with_name(f"{self.link.stem}.{version_id}.duckdb")
-
-    def beside(self, version_id: str) -> Path:
-        return self.link.with_name(f".{self.link.stem}.{version_id}.tmp")
-
-    @property
-    def versions(self) -> list[Path]:
-        """Oldest first; the id in the name sorts as its instant."""
-        return sorted(self.link.parent.glob(f"{self.link.stem}.2*.duckdb"))
 
 
 def editions(places: Places) -> tuple[Edition, Edition]:
@@ -90,12 +71,13 @@ def publish(
             edition.link.parent.mkdir(parents=True, exist_ok=True)
             edition.link.parent.chmod(edition.directory_mode)
         _sweep(places, both)
-        version_id = _next_version_id(both)
+        version_id = next_version_id([*both[0].versions, *both[1].versions])
         for edition in both:
             _write_version(con, settings, edition, version_id, published_at)
         for edition in both:
             _link(edition, version_id)
-        _write_parquet(con, settings, both[1].version(version_id))
+            _sync(edition.link.parent)
+        _write_flat(con, settings, both[1].version(version_id))
         for edition in both:
             for old in edition.versions[: -settings.published_versions_kept]:
                 old.unlink()
@@ -154,7 +136,8 @@ def _agree(
 
 def _sweep(places: Places, both: tuple[Edition, Edition]) -> None:
     """Remove what an interrupted run left; we hold the lock, so nobody else is writing."""
-    folders = [edition.link.parent for edition in both] + [places.marts / "parquet"]
+    folders = [edition.link.parent for edition in both]
+    folders += [places.marts / "parquet", places.marts / "xlsx"]
     for folder in folders:
         for left in [*folder.glob(".*.tmp"), *folder.glob(".*.tmp.wal"), *folder.glob(".*.lnk")]:
             left.unlink()
@@ -165,16 +148,6 @@ def _sweep(places: Places, both: tuple[Edition, Edition]) -> None:
             for version in edition.versions:
                 if version.name > served.name:
                     version.unlink()
-
-
-def _next_version_id(both: tuple[Edition, Edition]) -> str:
-    """Real time, and in any case later than every version that is there."""
-    instant = datetime.now(UTC)
-    for edition in both:
-        for path in edition.versions[-1:]:
-            newest = datetime.strptime(path.stem.rpartition(".")[2], STAMP).replace(tzinfo=UTC)
-            instant = max(instant, newest + timedelta(microseconds=1))
-    return instant.strftime(STAMP)
 
 
 def _write_version(
@@ -295,35 +268,27 @@ def _verify(con: Connection, settings: Settings, file: Path) -> None:
         ) from error
 
 
-def _link(edition: Edition, version_id: str) -> None:
-    """Let the link point at the version, in one step. Relative: the folder may be mounted."""
-    beside = edition.link.with_name(f".{edition.link.stem}.lnk")
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(edition.version(version_id).name)
-    beside.replace(edition.link)
-    _sync(edition.link.parent)
+def _write_flat(con: Connection, settings: Settings, masked: Path) -> None:
+    """The same tables for tools without a DuckDB driver: Parquet, and workbooks of the reports."""
+    attach(con, masked, "made", read_only=True)
+    try:
+        _write_parquet(con, settings)
+        write_spreadsheets(
+            con, "made", twins(settings.sql).values(), settings.places.marts / "xlsx"
+        )
+    finally:
+        con.execute("detach made")
 
 
-def _write_parquet(con: Connection, settings: Settings, masked: Path) -> None:
-    """The same tables for tools without a DuckDB driver: masked, each file whole."""
+def _write_parquet(con: Connection, settings: Settings) -> None:
     folder = settings.places.marts / "parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    attach(con, masked, "made", read_only=True)
     for table in twins(settings.sql):
         beside = folder / f".{table}.tmp"
         con.execute(
             f'copy made.marts."{table}" to {quoted(str(beside))} (format parquet, compression zstd)'
         )
         beside.replace(folder / f"{table}.parquet")
-    con.execute("detach made")
     for old in folder.glob("*.parquet"):
         if old.stem not in twins(settings.sql):
             old.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
