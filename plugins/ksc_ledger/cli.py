@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pwd
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from ksc_ledger import __version__
 from ksc_ledger import settings as settings_module
+from ksc_ledger.clock import VIETNAM, clock_of
 from ksc_ledger.errors import LedgerError
 
 READER_IS_GONE = 141  # as a shell tells of a program that wrote into a closed pipe
@@ -74,6 +76,40 @@ def _parser() -> argparse.ArgumentParser:
     resume = accounts.add_parser("resume", help="cho phép thử lại")
     resume.add_argument("server_code")
     resume.set_defaults(run=_accounts_resume)
+
+    commands.add_parser(
+        "backup", help="sao lưu rồi phục hồi thử ngay vào thư mục tạm"
+    ).set_defaults(run=_backup)
+    restore = commands.add_parser("restore", help="phục hồi một bản sao lưu (dừng Airflow trước)")
+    restore.add_argument("name", nargs="?", help="tên bản trong backups/; bỏ trống: liệt kê")
+    restore.add_argument("--yes", action="store_true", help="đã dừng Airflow, phục hồi thật")
+    restore.set_defaults(run=_restore)
+
+    links = commands.add_parser(
+        "links", help="kết nối máy chủ: xem, tiếp nhận sự cố, tạm ngừng cảnh báo"
+    ).add_subparsers(required=True, metavar="VIỆC")
+    shown = links.add_parser("list", help="tình trạng từng máy chủ")
+    shown.add_argument("--json", action="store_true", help="in dạng JSON")
+    shown.set_defaults(run=_links_list)
+    ack = links.add_parser("ack", help="tiếp nhận một sự cố: ngừng nhắc, ngừng báo cấp trên")
+    ack.add_argument("subject", metavar="MÁY_CHỦ|SỰ_CỐ")
+    ack.add_argument("--note", default="", help="nội dung tiếp nhận")
+    ack.set_defaults(run=_links_ack)
+    silence = links.add_parser("silence", help="tạm ngừng cảnh báo về một máy chủ")
+    silence.add_argument("server_code", metavar="MÁY_CHỦ")
+    silence.add_argument("--reason", required=True, help="lý do")
+    silence.add_argument("--owner", help="cơ quan, tổ chịu trách nhiệm; mặc định: người thực hiện")
+    silence.add_argument("--from", dest="from_at", metavar="THỜI_ĐIỂM", help="mặc định: bây giờ")
+    silence.set_defaults(run=_links_silence)
+    unsilence = links.add_parser("unsilence", help="thôi tạm ngừng cảnh báo")
+    unsilence.add_argument("silence_id", metavar="MÃ")
+    unsilence.set_defaults(run=_links_unsilence)
+    for command in (ack, silence):
+        end = command.add_mutually_exclusive_group(required=True)
+        end.add_argument("--until", metavar="THỜI_ĐIỂM", help="ví dụ 2024-01-10T17:00+07:00")
+        end.add_argument("--hours", type=_hours, metavar="GIỜ", help="bao nhiêu giờ kể từ bây giờ")
+    for command in (ack, silence, unsilence):
+        command.add_argument("--by", metavar="TÊN", help="người thực hiện; mặc định: tài khoản máy")
 
     commands.add_parser("rebuild", help="dựng lại lịch sử và bảng từ dữ liệu đã tải").set_defaults(
         run=_rebuild
@@ -141,6 +177,176 @@ def _accounts_resume(given: argparse.Namespace) -> int:
     accounts.resume(open_state(settings_module.load().state_url), given.server_code)
     print(f"Lượt thu thập sau sẽ thử lại tài khoản của {given.server_code} một lần.")
     return 0
+
+
+def _backup(_: argparse.Namespace) -> int:
+    from ksc_ledger.warehouse import backup
+
+    settings = settings_module.load()
+    folder = backup.back_up(settings, code_version=__version__)
+    print(f"Đã sao lưu vào {folder}.")
+    print(backup.drill(settings, folder))
+    return 0
+
+
+def _restore(given: argparse.Namespace) -> int:
+    from ksc_ledger.warehouse import backup
+
+    settings = settings_module.load()
+    there = {folder.name: folder for folder in backup.backups(settings.places)}
+    if given.name is None:
+        for name, folder in there.items():
+            print(f"{name}  {backup.as_text(backup.read(folder))}")
+        if not there:
+            print(f"Chưa có bản sao lưu nào trong {settings.places.backups}.")
+        return 0
+    if given.name not in there:
+        raise LedgerError(
+            "no_such_backup",
+            f"Không có bản sao lưu {given.name} trong {settings.places.backups}.",
+            "Chạy ksc-ledger restore để xem danh sách.",
+        )
+    if not given.yes:
+        raise LedgerError(
+            "restore_not_confirmed",
+            "Phục hồi sẽ thay kho số liệu, cơ sở dữ liệu vận hành và các phiên bản danh mục.",
+            f"Dừng Airflow, rồi chạy: ksc-ledger restore {given.name} --yes. Dữ liệu đang có được "
+            "chuyển vào before_restore-…, không bị xóa.",
+        )
+    backup.restore(settings, there[given.name])
+    print("Đã phục hồi. Khởi động Airflow và chạy build_marts để nhận các lần tải mới hơn.")
+    return 0
+
+
+def _links_list(given: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from ksc_ledger.alerts import operating
+    from ksc_ledger.alerts.compose import CAUSES, STATES
+    from ksc_ledger.registry import in_force
+    from ksc_ledger.state import open_state
+
+    settings = settings_module.load()
+    now = clock_of(settings.places).now()
+    engine = open_state(settings.state_url)
+    rows = operating.link_rows(engine, in_force(settings).registry, now)
+    if given.json:
+        shown = [asdict(row) for row in rows]
+        print(json.dumps(shown, ensure_ascii=False, indent=1, default=_instant_text))
+        return 0
+    for row in rows:
+        since = f" từ {_local(row.since_at)}" if row.since_at else ""
+        print(f"{row.server_code}  {row.place}: {STATES[row.state.value]}{since}")
+        if row.cause:
+            print(f"    nhận định: {CAUSES[row.cause.value]}")
+        if row.incident_id:
+            print(f"    sự cố: {row.incident_id}")
+        if row.is_flapping:
+            print("    đang chập chờn")
+        if row.acknowledged_until and row.acknowledged_until > now:
+            print(f"    đã tiếp nhận đến {_local(row.acknowledged_until)}")
+        for quiet in row.quiet:
+            which = f" (mã {quiet.silence_id})" if quiet.silence_id else " (theo danh mục)"
+            print(f"    không cảnh báo đến {_local(quiet.to_at)}{which}")
+    if not rows:
+        print("Danh mục không có máy chủ nào đang hoạt động.")
+    return 0
+
+
+def _links_ack(given: argparse.Namespace) -> int:
+    from ksc_ledger.alerts import operating
+    from ksc_ledger.state import open_state
+
+    settings = settings_module.load()
+    now = clock_of(settings.places).now()
+    until_at = _until(given, now)
+    incident_id = operating.acknowledge(
+        open_state(settings.state_url),
+        given.subject,
+        until_at=until_at,
+        actor=_actor(given),
+        note=given.note,
+        now=now,
+    )
+    print(
+        f"Đã tiếp nhận sự cố {incident_id}: không nhắc lại, không báo cấp trên đến "
+        f"{_local(until_at)}."
+    )
+    return 0
+
+
+def _links_silence(given: argparse.Namespace) -> int:
+    from ksc_ledger.alerts import operating
+    from ksc_ledger.registry import in_force
+    from ksc_ledger.state import open_state
+
+    settings = settings_module.load()
+    now = clock_of(settings.places).now()
+    to_at = _until(given, now)
+    actor = _actor(given)
+    silence_id = operating.silence(
+        open_state(settings.state_url),
+        in_force(settings).registry,
+        given.server_code,
+        from_at=_instant(given.from_at) if given.from_at else now,
+        to_at=to_at,
+        owner=given.owner or actor,
+        reason=given.reason,
+        actor=actor,
+        now=now,
+    )
+    print(f"Không cảnh báo về {given.server_code} đến {_local(to_at)}; mã {silence_id}.")
+    return 0
+
+
+def _links_unsilence(given: argparse.Namespace) -> int:
+    from ksc_ledger.alerts import operating
+    from ksc_ledger.state import open_state
+
+    settings = settings_module.load()
+    now = clock_of(settings.places).now()
+    code = operating.end_silence(
+        open_state(settings.state_url), given.silence_id, actor=_actor(given), now=now
+    )
+    print(f"Cảnh báo về {code} có hiệu lực trở lại.")
+    return 0
+
+
+def _actor(given: argparse.Namespace) -> str:
+    """Who did it, for the audit: as named, else the account of this machine."""
+    return str(given.by).strip() if given.by else pwd.getpwuid(os.getuid()).pw_name
+
+
+def _until(given: argparse.Namespace, now: datetime) -> datetime:
+    return _instant(given.until) if given.until else now + timedelta(hours=given.hours)
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0 < hours <= 24 * 92:
+        raise argparse.ArgumentTypeError("trên 0 và nhiều nhất 2208 giờ")
+    return hours
+
+
+def _instant(text: str) -> datetime:
+    """An instant as it was typed; without a zone it is Vietnamese time."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise LedgerError(
+            "instant_unreadable",
+            f"«{text}» không phải là một thời điểm.",
+            "Ghi dạng 2024-01-10T17:00 hoặc 2024-01-10T17:00+07:00.",
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=VIETNAM)
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone(VIETNAM):%H:%M %d/%m/%Y}"
+
+
+def _instant_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _rebuild(_: argparse.Namespace) -> int:

@@ -79,6 +79,10 @@ class Places:
         return self.marts / "restricted" / "ksc_ledger_named.duckdb"
 
     @property
+    def backups(self) -> Path:
+        return self.home / "backups"
+
+    @property
     def mail(self) -> Path:
         return self.home / "mail"
 
@@ -115,6 +119,10 @@ class Settings:
     warehouse_memory: str
     warehouse_threads: int
     published_versions_kept: int
+    raw_days: int
+    snapshot_years: int
+    backups_kept: int
+    free_space_mb: int
     contacts: Path
     page_users: Path
     mail_domain: str
@@ -155,6 +163,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         published_versions_kept=int(
             _number(env, "KSC_LEDGER_PUBLISHED_VERSIONS_KEPT", 3, low=2, high=100)
         ),
+        raw_days=int(_number(env, "KSC_LEDGER_RAW_DAYS", 90, low=7)),
+        snapshot_years=int(_number(env, "KSC_LEDGER_SNAPSHOT_YEARS", 5, low=1)),
+        backups_kept=int(_number(env, "KSC_LEDGER_BACKUPS_KEPT", 14, low=2, high=1000)),
+        free_space_mb=int(_number(env, "KSC_LEDGER_FREE_SPACE_MB", 2048, low=0)),
         contacts=Path(_text(env, "KSC_LEDGER_CONTACTS", str(home / "contacts.csv"))),
         page_users=Path(_text(env, "KSC_LEDGER_PAGE_USERS", str(home / "page_users.csv"))),
         mail_domain=_text(env, "KSC_LEDGER_MAIL_DOMAIN", "ksc-ledger.example"),

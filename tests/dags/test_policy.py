@@ -19,6 +19,7 @@ EXPECTED = {
     "build_marts",
     "collect_endpoints",
     "deliver_mail",
+    "keep_house",
     "receive_unit_reports",
     "watch_deadlines",
     "watch_server_links",
