@@ -423,7 +423,10 @@ def spreadsheet_xml(rows: Rows) -> str:
 
 
 def c29_to_c35() -> None:
-    put("C29_old_excel.xlsx", an_ole_file("Workbook"))
+    put("C29_old_excel_torn.xls", an_ole_file("Workbook"))
+    put("C29_old_excel_macros.xls", an_ole_file("Workbook", "_VBA_PROJECT_CUR"))
+    put("C29_excel_4.xls", b"\x09\x04\x06\x00\x00\x00\x10\x00" + bytes(64))
+    # The other C29_old_excel files are C15, C16, C22, C23, C25 and C28 saved as Excel 97.
     put("C29_html_as_xls.xls", html(SIMPLE).encode())
     put("C29_html_as_csv.csv", html(SIMPLE).encode("utf-16"))
     page = (

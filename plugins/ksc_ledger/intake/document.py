@@ -18,6 +18,7 @@ from typing import Any
 
 class Format(StrEnum):
     XLSX = "xlsx"
+    XLS = "xls"
     DELIMITED = "delimited"  # csv, tab text, whatever separates
     HTML = "html"  # also what calls itself .xls
     XML_SPREADSHEET = "xml_spreadsheet"  # Excel's XML of 2003

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ksc_ledger.intake import delimited, exports, markup, workbook, xml_safe
+from ksc_ledger.intake import delimited, exports, markup, old_workbook, workbook, xml_safe
 from ksc_ledger.intake.document import CellKind, Document
 from ksc_ledger.intake.limits import LIMITS, Limits
 from ksc_ledger.intake.reasons import Reason, Refused
@@ -54,7 +54,8 @@ def _read(data: bytes, limits: Limits) -> Document:
     if data.startswith(_ZIP):
         return workbook.read_workbook(data, limits)
     if data.startswith(_OLE):
-        raise _ole_refusal(data)
+        _refuse_other_ole(data)
+        return old_workbook.read_old_workbook(data, limits)
     if data.startswith(_EXCEL_BEFORE_1997):
         raise Refused(Reason.BINARY_XLS)
     if data.startswith(b"%PDF"):
@@ -96,12 +97,11 @@ def _read_markup(data: bytes, head: str, limits: Limits) -> Document:
     return exports.read_ksc_xml(root, limits)
 
 
-def _ole_refusal(data: bytes) -> Refused:
-    """An old Office file: which one, told by the names of its streams."""
+def _refuse_other_ole(data: bytes) -> None:
+    """Refuse an old Office file that is no workbook, told by the names of its streams."""
     if "EncryptedPackage".encode("utf-16-le") in data:
-        return Refused(Reason.ENCRYPTED)
-    if "WordDocument".encode("utf-16-le") in data:
-        return Refused(Reason.DOCUMENT_NOT_FORM, what=".doc")
-    if any(name.encode("utf-16-le") in data for name in ("Workbook", "Book")):
-        return Refused(Reason.BINARY_XLS)
-    return Refused(Reason.UNSUPPORTED_FORMAT, what="tệp Office cũ")
+        raise Refused(Reason.ENCRYPTED)
+    if not any(name.encode("utf-16-le") in data for name in ("Workbook", "Book")):
+        if "WordDocument".encode("utf-16-le") in data:
+            raise Refused(Reason.DOCUMENT_NOT_FORM, what=".doc")
+        raise Refused(Reason.UNSUPPORTED_FORMAT, what="tệp Office cũ")

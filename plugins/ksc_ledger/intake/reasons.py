@@ -151,7 +151,7 @@ _WORDS: dict[Reason, tuple[Verdict, str, str]] = {
     ),
     Reason.BINARY_XLS: (
         _REFUSED,
-        "Đây là tệp Excel 97-2003 (.xls), dù đuôi tệp có thể khác.",
+        "Đây là tệp Excel có từ trước năm 1997.",
         _SAVE_XLSX,
     ),
     Reason.BINARY_XLSB: (_REFUSED, "Đây là tệp Excel nhị phân (.xlsb).", _SAVE_XLSX),

@@ -267,7 +267,7 @@ def _cell(value: Any, data_type: str, number_format: str) -> Cell:
     if isinstance(value, bool):
         return Cell("TRUE" if value else "FALSE", CellKind.BOOLEAN)
     if isinstance(value, int | float):
-        return _number(value, _QUOTED_IN_FORMAT.sub("", number_format or ""))
+        return number_cell(value, number_format or "")
     if isinstance(value, datetime):
         is_day = value.time() == time(0)
         return Cell((value.date() if is_day else value).isoformat(), CellKind.DATE)
@@ -278,8 +278,9 @@ def _cell(value: Any, data_type: str, number_format: str) -> Cell:
     return Cell(nfc(str(value)))
 
 
-def _number(value: float, shape: str) -> Cell:
-    """``shape`` is the number format without its literal texts."""
+def number_cell(value: float, number_format: str) -> Cell:
+    """A number as its cell's format shows it, where that says what it is."""
+    shape = _QUOTED_IN_FORMAT.sub("", number_format)
     is_whole = isinstance(value, int) or (value.is_integer() and abs(value) < _WHOLE_NUMBER)
     if "%" in shape:
         return Cell(repr(float(value)), CellKind.PERCENT)
