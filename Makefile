@@ -14,7 +14,7 @@ export KSC_LEDGER_HOME
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: watchdog help demo test test-long lint format simulator lock clean system-deps
+.PHONY: watchdog help demo test test-long test-ui bench lint format simulator lock clean system-deps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,22 @@ test: $(DEV) ## the fast tests: no root, no Docker, no browser
 test-long: $(DEV) ## random kills, long replays, the road through the scheduler
 	@$(BIN)/python -m pytest -m long -q -n 2
 
+# A browser's environment of its own: what drives it is no part of the product.
+UI := .venv-ui
+$(UI)/.made: requirements/ui.lock $(BIN)/uv
+	@$(PYTHON) -m venv --clear $(UI)
+	@$(BIN)/uv pip install --quiet --python $(UI)/bin/python --require-hashes -r requirements/ui.lock || \
+	  $(UI)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ui.lock
+	@touch $@
+
+test-ui: $(RUNTIME) $(UI)/.made ## the pages in headless Chromium on a real Airflow with demo data
+	@command -v chromium >/dev/null || { echo "The package chromium is missing: run make system-deps (as root)." >&2; exit 1; }
+	@$(UI)/bin/python -m pytest -c tests/ui/pytest.ini tests/ui
+
+# The competitors get environments of their own, from requirements/bench-*.lock, below .bench/.
+bench: $(RUNTIME) ## speed and size beside competitors and floors (QUICK=1, ONLY="ingest gate")
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ONLY)
+
 watchdog: $(RUNTIME) ## the watchdog outside Airflow (RELAY="--relay-host … --to …")
 	@$(BIN)/python -m ksc_ledger.watchdog --every 60 $(RELAY)
 
@@ -61,15 +77,16 @@ format: $(DEV) ## let ruff and sqlfluff format
 	@$(BIN)/sqlfluff fix --disable-progress-bar -q sql
 
 lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
-	@for set in bootstrap runtime dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
+	@for set in bootstrap runtime dev ui bench-dlt bench-naive; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/$$set.lock; done
 
 clean: ## remove the environment and the caches, never data
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(UI) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# What `make test-long` needs beyond Python: rendering letters, a real PostgreSQL.
-SYSTEM_PACKAGES := libreoffice-writer poppler-utils fonts-liberation postgresql
+# What `make test-long` and `make test-ui` need beyond Python: rendering letters, a real PostgreSQL,
+# a browser.
+SYSTEM_PACKAGES := libreoffice-writer poppler-utils fonts-liberation postgresql chromium
 
-system-deps: ## the Debian packages that test-long needs (as root)
+system-deps: ## the Debian packages that test-long and test-ui need (as root)
 	@missing=; for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi

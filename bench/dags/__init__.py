@@ -1,0 +1,1 @@
+"""DAG files that only the benchmark's Airflow reads."""
