@@ -62,11 +62,11 @@ bare as (
         wire_value(KLHST_WKS_STATUS_ID) as status_id_text,
         wire_value(KLHST_WKS_STATUS_MASK) as status_mask_text,
         wire_value(KLHST_WKS_RTP_STATE) as rtp_text,
-        wire_value(KLHST_WKS_RTP_AV_BASES_TIME) as bases_text,
-        wire_value(KLHST_WKS_LAST_VISIBLE) as visible_text,
-        wire_value(KLHST_WKS_LAST_NAGENT_CONNECTED) as connected_text,
-        wire_value(KLHST_WKS_LAST_FULLSCAN) as full_scan_text,
-        wire_value(KLHST_WKS_CREATED) as created_text,
+        KLHST_WKS_RTP_AV_BASES_TIME as bases_text,
+        KLHST_WKS_LAST_VISIBLE as visible_text,
+        KLHST_WKS_LAST_NAGENT_CONNECTED as connected_text,
+        KLHST_WKS_LAST_FULLSCAN as full_scan_text,
+        KLHST_WKS_CREATED as created_text,
         wire_value(KLHST_WKS_CTYPE) as computer_type_text,
         wire_value(KLHST_WKS_IP_LONG) as ip_text,
         wire_value(KLHST_WKS_VIRUS_COUNT) as virus_text,
@@ -83,16 +83,25 @@ typed as (
         try_cast(status_id_text as integer) as status_id,
         try_cast(status_mask_text as integer) as status_mask,
         try_cast(rtp_text as integer) as rtp_state,
-        wire_instant(bases_text) as bases_at,
-        wire_instant(visible_text) as last_visible_at,
-        wire_instant(connected_text) as last_connected_at,
-        wire_instant(full_scan_text) as last_full_scan_at,
-        wire_instant(created_text) as created_at,
+        wire_at(bases_text) as bases_at,
+        wire_at(visible_text) as last_visible_at,
+        wire_at(connected_text) as last_connected_at,
+        wire_at(full_scan_text) as last_full_scan_at,
+        wire_at(created_text) as created_at,
         try_cast(computer_type_text as integer) as computer_type_bits,
         try_cast(ip_text as bigint) as ip_number,
         try_cast(virus_text as bigint) as virus_count,
         try_cast(uncured_text as bigint) as uncured_count
     from bare
+),
+
+-- A few groups bear the text of all hosts: it is put into its form once a group.
+named as (
+    select
+        grp_full_name,
+        below_root(nfc_normalize(grp_full_name)) as group_path
+    from landed_groups
+    group by grp_full_name
 )
 
 select
@@ -106,12 +115,12 @@ select
         when t.status_id is null and t.status_id_text is not null then 'KLHST_WKS_STATUS_ID'
         when t.status_mask is null and t.status_mask_text is not null then 'KLHST_WKS_STATUS_MASK'
         when t.rtp_state is null and t.rtp_text is not null then 'KLHST_WKS_RTP_STATE'
-        when t.bases_at is null and t.bases_text <> '' then 'KLHST_WKS_RTP_AV_BASES_TIME'
-        when t.last_visible_at is null and t.visible_text <> '' then 'KLHST_WKS_LAST_VISIBLE'
-        when t.last_connected_at is null and t.connected_text <> ''
+        when untyped(t.bases_at, t.bases_text) <> '' then 'KLHST_WKS_RTP_AV_BASES_TIME'
+        when untyped(t.last_visible_at, t.visible_text) <> '' then 'KLHST_WKS_LAST_VISIBLE'
+        when untyped(t.last_connected_at, t.connected_text) <> ''
             then 'KLHST_WKS_LAST_NAGENT_CONNECTED'
-        when t.last_full_scan_at is null and t.full_scan_text <> '' then 'KLHST_WKS_LAST_FULLSCAN'
-        when t.created_at is null and t.created_text <> '' then 'KLHST_WKS_CREATED'
+        when untyped(t.last_full_scan_at, t.full_scan_text) <> '' then 'KLHST_WKS_LAST_FULLSCAN'
+        when untyped(t.created_at, t.created_text) <> '' then 'KLHST_WKS_CREATED'
         when t.computer_type_bits is null and t.computer_type_text is not null
             then 'KLHST_WKS_CTYPE'
         when t.ip_number is null and t.ip_text is not null then 'KLHST_WKS_IP_LONG'
@@ -126,7 +135,9 @@ select
     t.group_id,
     case
         when coalesce(t.is_from_unassigned, false) then null
-        else below_root(nfc_normalize(coalesce(t.group_text, g.grp_full_name)))
+        else coalesce(
+            n.group_path, below_root(nfc_normalize(coalesce(t.group_text, g.grp_full_name)))
+        )
     end as group_path,
     coalesce(t.is_from_unassigned, false) as is_unassigned,
     t.status_bits,
@@ -149,3 +160,4 @@ select
     null::varchar as serial_number
 from typed as t
 left join landed_groups as g on t.group_id = g.id
+left join named as n on coalesce(t.group_text, g.grp_full_name) = n.grp_full_name
