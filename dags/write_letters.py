@@ -1,9 +1,10 @@
 """
 ### Dự thảo công văn
 
-Chạy theo yêu cầu: dự thảo công văn đôn đốc (`don_doc`) hoặc phân bổ (`phan_bo`) với số liệu của một
-ngày, phụ lục và mẫu báo cáo điền sẵn cho từng đơn vị. Mỗi con số kèm mã số liệu trong tệp .json bên cạnh. Số
-và ngày của công văn để trống cho văn thư.
+Chạy theo yêu cầu: dự thảo công văn đôn đốc (`don_doc`), phân bổ (`phan_bo`), thời hạn bản quyền (`term`)
+hoặc tập huấn (`training`) với số liệu của một ngày, phụ lục, mẫu báo cáo điền sẵn và phiếu theo dõi của từng
+đơn vị. Mỗi con số kèm mã số liệu trong tệp .json bên cạnh. Số và ngày của công văn để trống cho văn thư.
+Phiếu đơn vị nêu tên máy, chỉ gửi cho chính đơn vị đó (tham số `unit_sheets` = `mail`).
 
 **Đọc** danh mục, `marts/` · **Ghi** `letters/<địa bàn>/`
 
@@ -35,8 +36,30 @@ CODE = "^[a-z0-9_]{2,32}$"
     params={
         "estate": Param(type="string", pattern=CODE, title="Mã địa bàn"),
         "as_of": Param(type="string", format="date", title="Ngày lấy số liệu"),
-        "kind": Param("don_doc", type="string", enum=["don_doc", "phan_bo"], title="Loại công văn"),
+        "kind": Param(
+            "don_doc",
+            type="string",
+            enum=["don_doc", "phan_bo", "term", "training"],
+            values_display={
+                "don_doc": "Đôn đốc cài đặt",
+                "phan_bo": "Phân bổ bản quyền",
+                "term": "Thời hạn bản quyền",
+                "training": "Tập huấn",
+            },
+            title="Loại công văn",
+        ),
         "unit_code": Param(type="string", pattern=CODE, title="Mã đơn vị có số liệu"),
+        "unit_sheets": Param(
+            "write",
+            type="string",
+            enum=["none", "write", "mail"],
+            values_display={
+                "none": "Không lập",
+                "write": "Lập phiếu",
+                "mail": "Lập phiếu và gửi cho từng đơn vị",
+            },
+            title="Phiếu theo dõi của từng đơn vị (chỉ với công văn đôn đốc)",
+        ),
     },
 )
 def write_letters() -> None:

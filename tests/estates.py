@@ -77,6 +77,7 @@ def write_estate(
     estate_code: str = "dong_thap",
     figures: Sequence[Row] = (),
     units: Sequence[str] = (),
+    letters: Sequence[Row] = (),
 ) -> Path:
     """Write a scenario into ``folder`` (whose name becomes the scenario's) and return the folder.
 
@@ -108,6 +109,8 @@ def write_estate(
         "timeline": [dict(row) for row in timeline],
         "ends_at": ends_at or (timeline[-1]["at"] if timeline else AT),
     }
+    if letters:
+        scenario["letters"] = [dict(row) for row in letters]
     # JSON is YAML, and needs no library here.
     (folder / "scenario.yml").write_text(json.dumps(scenario, ensure_ascii=False), "utf-8")
     (folder / "expected.yml").write_text(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scenarios.generator import duties, registry, thap_muoi
-from scenarios.generator.estate import Figure, Moment, Row, Scenario
+from scenarios.generator import duties, inbox, registry, thap_muoi
+from scenarios.generator.estate import Figure, Moment, Row, Scenario, WantedLetter
 from scenarios.generator.figures import unit_figure
 from scenarios.generator.growth import Growth, grow_departments, grow_district
 from scenarios.generator.infections import infect
@@ -57,11 +57,15 @@ DISTRICTS = (
 
 TIMELINE = (
     Moment("2022-10-12T08:00:00+07:00", "collect", "Số liệu của công văn huyện Tháp Mười 10/2022"),
+    Moment("2022-10-14T07:30:00+07:00", "deadlines", "Còn ba ngày làm việc đến hạn 19/10/2022"),
+    Moment("2022-10-18T07:30:00+07:00", "deadlines", "Còn một ngày làm việc đến hạn 19/10/2022"),
     Moment("2022-10-20T17:00:00+07:00", "collect", "Sau báo cáo của các đơn vị huyện Tháp Mười"),
+    Moment("2022-10-21T07:30:00+07:00", "deadlines", "Một ngày làm việc sau hạn 20/10/2022"),
     Moment("2023-10-13T08:00:00+07:00", "collect", "Kích hoạt 5.037 bản quyền của tỉnh"),
     Moment("2023-10-20T17:00:00+07:00", "collect", "Hết ngày tập huấn quản trị"),
     Moment("2023-11-15T08:00:00+07:00", "collect", "Giữa đợt cài đặt"),
     Moment("2024-01-08T08:00:00+07:00", "collect", "Cùng ngày với số liệu huyện Kon Plông"),
+    Moment("2024-01-10T07:30:00+07:00", "deadlines", "Còn ba ngày làm việc trước ngày 16/01/2024"),
     Moment("2024-01-10T09:05:00+07:00", "watch", "Mọi máy chủ huyện còn kết nối"),
     Moment("2024-01-10T09:35:00+07:00", "watch", "Huyện Lấp Vò mất kết nối từ 09:10"),
     Moment("2024-01-10T09:45:00+07:00", "watch", "Vẫn mất kết nối"),
@@ -70,6 +74,10 @@ TIMELINE = (
     Moment("2024-01-10T14:45:00+07:00", "watch", "Lần thứ hai: đủ để xác nhận khôi phục"),
     Moment("2024-01-15T17:00:00+07:00", "collect", "Hết ngày cuối còn trong hạn"),
     Moment("2024-01-16T08:00:00+07:00", "collect", "Kết thúc: hỏi lại mọi máy chủ"),
+)
+LETTERS = (
+    WantedLetter("2022-10-12", "don_doc", "dtp_872"),
+    WantedLetter("2023-10-13", "phan_bo", "dtp"),
 )
 LINK_CUT = {
     "server_code": "dtp_875",
@@ -116,6 +124,8 @@ def build() -> Scenario:
         servers=servers,
         events=[LINK_CUT],
         figures=[*figures_2022(), *figures_2023()],
+        letters=LETTERS,
+        reported=inbox.expected_of("dong_thap"),
     )
 
 
@@ -198,7 +208,11 @@ def registry_of() -> dict[str, list[Row]]:
     ]
     tables["notice_steps"] = registry.notice_steps(DATA_BEGINS, f"Quy chế trực: {INVENTED}")
     tables["office_hours"] = registry.office_hours(DATA_BEGINS, f"Giờ làm việc: {INVENTED}")
-    return tables | duties.dong_thap(towns, (*departments, *districts))
+    return (
+        tables
+        | duties.dong_thap(towns, (*departments, *districts))
+        | duties.of_machines(DATA_BEGINS)
+    )
 
 
 def allocations_of(

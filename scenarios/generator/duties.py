@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 
 from scenarios.generator.units import UnitRow
@@ -52,10 +52,24 @@ DUTY_COLUMNS: dict[str, tuple[str, ...]] = {
         "is_present",
         "source_document",
     ),
+    "hardware_limits": (
+        "memory_mb",
+        "disk_gb",
+        "valid_from_date",
+        "valid_to_date",
+        "source_document",
+    ),
+    "antivirus_exceptions": (
+        "product_text",
+        "valid_from_date",
+        "valid_to_date",
+        "source_document",
+    ),
     "hardware_returns": (
         "return_id",
         "unit_code",
         "machine_count",
+        "endpoint_id",
         "valid_from_date",
         "valid_to_date",
         "source_document",
@@ -157,6 +171,45 @@ def row_of(table: str, source_document: str, **cells: str) -> Row:
     if unknown:
         raise ValueError(f"{table} has no column {sorted(unknown)}")
     return dict.fromkeys(columns, "") | cells | {"source_document": source_document}
+
+
+def of_machines(valid_from: str) -> Tables:
+    """What a machine must have, and which of KSC's incompatible programs are no second antivirus."""
+    source = f"Hướng dẫn cài đặt: {INVENTED}"
+    return {
+        "hardware_limits": [
+            row_of(
+                "hardware_limits",
+                source,
+                memory_mb="2048",
+                disk_gb="100",
+                valid_from_date=valid_from,
+            )
+        ],
+        "antivirus_exceptions": [
+            row_of("antivirus_exceptions", source, product_text=text, valid_from_date=valid_from)
+            for text in ("Kaspersky", "Windows Defender")
+        ],
+    }
+
+
+def named_returns(returns: list[Row], endpoint_ids: Mapping[str, Sequence[str]]) -> list[Row]:
+    """The same returns, each machine that a server knows in a row of its own.
+
+    ``endpoint_ids``: the ids of a unit's machines, as many at most as the unit's document tells of.
+    """
+    rows: list[Row] = []
+    for row in returns:
+        named = endpoint_ids.get(row["unit_code"], ())
+        rows += [
+            row
+            | {"return_id": f"{row['return_id']}-{place}", "machine_count": "1", "endpoint_id": one}
+            for place, one in enumerate(named, 1)
+        ]
+        left = int(row["machine_count"]) - len(named)
+        if left:
+            rows.append(row | {"machine_count": str(left)})
+    return rows
 
 
 def demands(directive_code: str, source_document: str, *rows: Row) -> list[Row]:

@@ -156,6 +156,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedLetter:
+    """A letter that the rehearsal has written, once its day is over."""
+
+    as_of: str
+    kind: str
+    unit_code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One entry of expected.yml."""
 
@@ -188,6 +197,8 @@ class Scenario:
     servers: list[Server]
     events: list[Row]
     figures: list[Figure]
+    letters: Sequence[WantedLetter] = ()
+    reported: Sequence[tuple[str, str, dict[str, int]]] = ()
 
     def write(self, folder: Path) -> None:
         """Write every file of the scenario; rows stand in a stable, readable order."""
@@ -208,10 +219,23 @@ class Scenario:
             note = f", note: {quoted(moment.note)}" if moment.note else ""
             lines.append(f"  - {{at: {quoted(moment.at)}, do: {moment.do}{note}}}")
         lines.append(f"ends_at: {quoted(self.ends_at)}")
+        if self.letters:
+            lines.append("letters:")
+        lines += [
+            f"  - {{as_of: {quoted(one.as_of)}, kind: {one.kind}, unit_code: {one.unit_code}}}"
+            for one in self.letters
+        ]
         return "\n".join(lines) + "\n"
 
     def _expected_yml(self) -> str:
-        return "figures:\n" + "".join(figure.written() for figure in self.figures)
+        written = "figures:\n" + "".join(figure.written() for figure in self.figures)
+        reported = [
+            f"  - {{unit_code: {unit_code}, report_date: {day}, "
+            + ", ".join(f"{name}: {count}" for name, count in counts.items())
+            + "}\n"
+            for unit_code, day, counts in self.reported
+        ]
+        return written + ("reported:\n" + "".join(reported) if reported else "")
 
     def _write_registry(self, folder: Path) -> None:
         write_text(

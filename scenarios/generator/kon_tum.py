@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
-from scenarios.generator import draw, duties, machines, names, registry
-from scenarios.generator.estate import Figure, Moment, Row, Scenario, Server
+from scenarios.generator import draw, duties, inbox, machines, names, registry
+from scenarios.generator.estate import Figure, Moment, Row, Scenario, Server, WantedLetter
 from scenarios.generator.figures import unit_figure
 from scenarios.generator.hosts import UNASSIGNED, Host
 from scenarios.generator.infections import infect
@@ -74,12 +74,18 @@ TIMELINE = (
     ),
     Moment("2024-01-16T08:00:00+07:00", "collect", "Kết thúc: đã quá hạn trước ngày 16/01/2024"),
 )
+LETTERS = (WantedLetter("2024-01-08", "don_doc", "ktm_613"),)
 
 
 def build() -> Scenario:
     servers = [province(), district()]
     for server in servers:
         infect(server)
+    tables = registry_of()
+    tables["hardware_returns"] = duties.named_returns(
+        tables["hardware_returns"],
+        {code: _without_agent(servers[1], code) for code in duties.TOO_WEAK},
+    )
     return Scenario(
         name="kon_tum",
         title="Huyện Kon Plông, tỉnh Kon Tum, tháng 01/2024",
@@ -87,11 +93,23 @@ def build() -> Scenario:
         estate_name="Tỉnh Kon Tum",
         timeline=TIMELINE,
         ends_at="2024-01-16T08:00:00+07:00",
-        registry=registry_of(),
+        registry=tables,
         servers=servers,
         events=[],
         figures=figures(),
+        letters=LETTERS,
+        reported=inbox.expected_of("kon_tum"),
     )
+
+
+def _without_agent(server: Server, unit_code: str) -> list[str]:
+    """The unit's machines on which nothing could be installed, as many as its document names."""
+    found = sorted(
+        host.host_id
+        for host in server.hosts
+        if host.unit_code == unit_code and not host.first.agent_version
+    )
+    return found[: duties.TOO_WEAK[unit_code]]
 
 
 def group_of(unit: UnitRow) -> str:
@@ -346,7 +364,7 @@ def registry_of() -> dict[str, list[Row]]:
             f"Quy tắc đặt tên máy mặc định ({INVENTED}; văn bản hướng dẫn không kèm công văn)",
         )
     ]
-    return tables | duties.kon_tum()
+    return tables | duties.kon_tum() | duties.of_machines(DATA_BEGINS)
 
 
 def figures() -> list[Figure]:

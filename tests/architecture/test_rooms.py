@@ -28,13 +28,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulator": {"rules"},
     "orchestration": {
         "rules", "registry", "state", "landing", "sources", "collection", "quality", "warehouse",
-        "alerts", "letters", "intake", "obligations", "watchdog",
+        "alerts", "letters", "intake", "obligations", "watchdog", "ops_room",
     },
-    "rehearsal": {"rules", "registry", "landing", "warehouse", "simulator", "state"},
+    "rehearsal": {"rules", "registry", "landing", "warehouse", "simulator", "state", "intake"},
     "letters": {"rules"},
     "obligations": {"rules", "registry", "state", "warehouse", "letters", "alerts"},
     "watchdog": {"rules", "state", "alerts"},
     "intake": {"rules", "registry", "landing"},
+    "ops_room": {"rules", "state", "warehouse", "watchdog"},
     "cli": {"*"},
 }  # fmt: skip
 
@@ -52,9 +53,10 @@ ROOM_OF_LIBRARY: dict[str, set[str]] = {
     "zstandard": {"landing"},
     "pydantic": {"registry"},
     "holidays": {"registry"},
-    "cryptography": {"simulator"},
+    "cryptography": {"simulator", "sources"},  # sources: when a pinned certificate ends
     "rich": {"rehearsal", "cli", "simulator"},
-    "jinja2": {"alerts", "letters"},
+    "jinja2": {"alerts", "letters", "ops_room", "quality"},
+    "fastapi": {"ops_room", "orchestration"},
     "docxtpl": {"letters"},
     "docx": {"letters"},
     "matplotlib": {"letters"},

@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ksc_ledger.alerts.compose import Sender, compose
+from ksc_ledger.alerts.compose import Attachment, Sender, compose
 from ksc_ledger.alerts.outlets import Outlet, RelayDown
 from ksc_ledger.alerts.roles import Directory
 from ksc_ledger.errors import LedgerError
@@ -73,9 +74,11 @@ def deliver(
     patience: Patience = Patience(),
     jitter: Callable[[], float] = random.random,
     reached: Reached = nothing,
+    files: Path | None = None,
 ) -> Delivered:
     """Send what is due on a channel. ``now`` is on the mode's clock, ``real_clock`` is real time.
 
+    ``files``: the folder in which the files lie that mails name in their fact ``attachment``.
     Two drains at once share the work: a mail is claimed by one of them.
     """
     trouble = outbox.relay_trouble(engine, channel)
@@ -93,6 +96,7 @@ def deliver(
         patience=patience,
         jitter=jitter,
         reached=reached,
+        files=files,
         relay_failures=trouble.failure_count if trouble else 0,
     )
     counts: Counter[str] = Counter()
@@ -128,6 +132,7 @@ class _Drain:
     jitter: Callable[[], float]
     reached: Reached
     relay_failures: int
+    files: Path | None = None
 
     def attempt(self, mail: Mail) -> str:
         """Try one claimed mail; return what became of it."""
@@ -150,7 +155,12 @@ class _Drain:
         if not recipients:
             return self._settle(mail, [], error=_NOBODY.format(role=mail.role, unit=mail.unit_code))
         message = compose(
-            mail, recipients, self.sender, is_retry=mail.attempt_count > 1, is_merged=is_merged
+            mail,
+            recipients,
+            self.sender,
+            is_retry=mail.attempt_count > 1,
+            is_merged=is_merged,
+            attachments=self._attachments(mail),
         )
         self.reached("mail:composed")
         results = (
@@ -180,6 +190,20 @@ class _Drain:
         else:
             outbox.put_back(self.engine, mail, next_try_at, error)
         return error
+
+    def _attachments(self, mail: Mail) -> list[Attachment]:
+        """The file a mail names, below the folder of such files; a mail without one goes as well."""
+        name = mail.facts.get("attachment")
+        if not isinstance(name, str) or self.files is None:
+            return []
+        file = (self.files / name).resolve()
+        if not file.is_relative_to(self.files.resolve()):
+            raise LedgerError(
+                "attachment_outside",
+                f"Thư {mail.message_id} đính kèm một tệp ngoài thư mục công văn.",
+                "Xóa thư này khỏi hàng đợi và báo nhóm kỹ thuật.",
+            )
+        return [Attachment(name=file.name, content=file.read_bytes())]
 
     def _bind(self, mail: Mail) -> tuple[list[Recipient], bool] | None:
         """The recipients of the mail, kept from its first attempt on; None: not now."""

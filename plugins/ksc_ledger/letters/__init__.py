@@ -11,8 +11,7 @@ from ksc_ledger.letters.writing import (
     Written,
     WrittenSheet,
     write,
-    write_report_form,
     write_unit_sheet,
 )
 
-__all__ = ["Written", "WrittenSheet", "write", "write_report_form", "write_unit_sheet"]
+__all__ = ["Written", "WrittenSheet", "write", "write_unit_sheet"]

@@ -1,4 +1,4 @@
-"""The annex and the report form as .xlsx, in the offices' columns.
+"""The annex as .xlsx, in the offices' columns.
 
 Text is always text: a name that begins like a formula stays a name, also after somebody edits the
 cell in Excel.
@@ -18,14 +18,15 @@ from openpyxl.styles import Alignment, Border, Font, Side
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from ksc_ledger.letters.model import Letter, LetterKind, ReportForm, Section, UnitRow
+from ksc_ledger.letters.model import Letter, LetterKind, Section, UnitRow
 from ksc_ledger.letters.office_files import stamped
-from ksc_ledger.letters.words import ANNEX_TITLES, GAP, clean, issued_on, row_note
+from ksc_ledger.letters.words import ANNEX_TITLES, GAP, PRESENCE_NAMES, clean, issued_on, row_note
 from ksc_ledger.rules.figures import written_date
 
 FONT = "Times New Roman"
 COUNT_FORMAT = "#,##0"  # shown as 1.077 where Excel speaks Vietnamese
 RATIO_FORMAT = "0.0%"
+HEAD_HEIGHT = 66  # points: four lines
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 Value = int | float | str | None
@@ -66,11 +67,33 @@ ALLOCATION_COLUMNS = (
 )
 
 
+TERM_COLUMNS = (
+    Column("Tên đơn vị", 50, lambda row: row.unit_name),
+    Column("Số bản quyền được phân bổ", 18, lambda row: row.allocated_count, is_summed=True),
+    Column(
+        "Số máy hết được bảo vệ khi hết hạn", 20, lambda row: row.installed_count, is_summed=True
+    ),
+)
+TRAINING_COLUMNS = (
+    Column("Tên đơn vị", 50, lambda row: row.unit_name),
+    Column(
+        "Tham dự tập huấn", 26, lambda row: PRESENCE_NAMES[row.presence] if row.presence else None
+    ),
+    Column("Ghi chú", 26, lambda row: row.note),
+)
+COLUMNS = {
+    LetterKind.DON_DOC: REPORT_COLUMNS,
+    LetterKind.PHAN_BO: ALLOCATION_COLUMNS,
+    LetterKind.TERM: TERM_COLUMNS,
+    LetterKind.TRAINING: TRAINING_COLUMNS,
+}
+
+
 def annex_of(letter: Letter) -> bytes:
     """The annex of a letter: its rows, their sums, and on what they rest."""
-    is_allocation = letter.kind is LetterKind.PHAN_BO
-    columns = ALLOCATION_COLUMNS if is_allocation else REPORT_COLUMNS
-    book, sheet = _a_book("Phụ lục", is_landscape=not is_allocation)
+    columns = COLUMNS[letter.kind]
+    is_report = letter.kind is LetterKind.DON_DOC
+    book, sheet = _a_book("Phụ lục", is_landscape=is_report)
     width = len(columns) + 1
     _title(sheet, 1, width, "PHỤ LỤC", is_bold=True)
     _title(sheet, 2, width, ANNEX_TITLES[letter.kind], is_bold=True)
@@ -87,8 +110,8 @@ def annex_of(letter: Letter) -> bytes:
         if section.title:
             _put(_cell(sheet, at, 1), f"{number}. {section.title}").font = Font(FONT, 12, bold=True)
             at += 1
-        at = _table(sheet, at, columns, section, "Cộng" if is_allocation else "Tổng cộng") + 1
-    if len(letter.sections) > 1:
+        at = _table(sheet, at, columns, section, "Tổng cộng" if is_report else "Cộng") + 1
+    if len(letter.sections) > 1 and letter.kind is not LetterKind.TRAINING:
         _put(_cell(sheet, at, 2), "Tổng cộng").font = Font(FONT, 12, bold=True)
         _put(_cell(sheet, at, 3), letter.totals.allocated_count).font = Font(FONT, 12, bold=True)
         at += 1
@@ -96,23 +119,6 @@ def annex_of(letter: Letter) -> bytes:
         _cell(sheet, at, 1), _proof_line(letter.as_of_date, letter.totals.snapshot_id)
     ).font = Font(FONT, 10, italic=True)
     return _saved(book, letter.as_of_date)
-
-
-def form_of(form: ReportForm) -> bytes:
-    """The report form of a unit; the columns it has to fill in are empty."""
-    book, sheet = _a_book("Báo cáo", is_landscape=True)
-    width = len(REPORT_COLUMNS) + 1
-    _title(sheet, 1, width, form.unit_name, is_bold=True)
-    _title(sheet, 2, width, "BÁO CÁO KẾT QUẢ CÀI ĐẶT PHẦN MỀM PHÒNG, CHỐNG MÃ ĐỘC", is_bold=True)
-    due = f"; gửi {form.due}" if form.due else ""
-    _title(sheet, 3, width, f"(Nơi nhận: {form.recipient}{due})", is_italic=True)
-    at = _table(sheet, 5, REPORT_COLUMNS, Section(rows=form.rows), "Tổng cộng")
-    _put(
-        _cell(sheet, at, 1),
-        f"Số điền sẵn là số liệu của hệ thống tính đến ngày {written_date(form.as_of_date)}; đơn vị "
-        "sửa lại nếu khác và ghi rõ ở cột Khó khăn, vướng mắc.",
-    ).font = Font(FONT, 10, italic=True)
-    return _saved(book, form.as_of_date)
 
 
 def _a_book(title: str, *, is_landscape: bool) -> tuple[Workbook, Worksheet]:
@@ -149,6 +155,7 @@ def _table(
         _boxed(_cell(sheet, at, n), column.head, is_bold=True)
         letter = _cell(sheet, at, n).column_letter
         sheet.column_dimensions[letter].width = column.width
+    sheet.row_dimensions[at].height = HEAD_HEIGHT  # LibreOffice does not grow it by itself
     for number, row in enumerate(section.rows, start=1):
         _boxed(_cell(sheet, at + number, 1), number)
         for n, column in enumerate(columns, start=2):

@@ -48,8 +48,10 @@ def waterfall_png(allocated: int, parts: Mapping[GapReason, int]) -> bytes:
     colours.append(_GOOD)
     labels.append(count(level))
 
-    figure = Figure(figsize=(8, 3.5), dpi=200, layout="constrained")
+    figure = Figure(figsize=(8, 3.5), dpi=200)
     FigureCanvasAgg(figure)
+    # Fixed: letting matplotlib find the margins costs as much as drawing.
+    figure.subplots_adjust(left=0.09, right=0.99, top=0.98, bottom=0.15)
     axes = figure.add_subplot()
     axes.bar(names, heights, bottom=bottoms, color=colours, width=0.62)
     top = max(bottom + height for bottom, height in zip(bottoms, heights, strict=True))

@@ -16,6 +16,17 @@ _CODE = re.compile(r"[a-z0-9_]{2,32}")
 class LetterKind(StrEnum):
     DON_DOC = "don_doc"  # reminder: how far everybody has come, what is due when
     PHAN_BO = "phan_bo"  # allocation: who gets how many seats, for which term
+    TERM = "term"  # licence term: when the key expires, and which machines go dark then
+    TRAINING = "training"  # who attended the training, who did not
+
+
+class Presence(StrEnum):
+    """What is known of a unit's attendance at a training."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    WAIVED = "waived"
+    UNKNOWN = "unknown"  # the unit is on no attendance list
 
 
 class GapReason(StrEnum):
@@ -115,6 +126,7 @@ class UnitRow:
     note: str = ""
     gap_count: int | None = None
     over_count: int | None = None
+    presence: Presence | None = None
 
     @property
     def gap(self) -> int:
@@ -169,7 +181,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """One letter of either kind. ``unit_code`` is the unit whose figures it is about.
+    """One letter of any kind. ``unit_code`` is the unit whose figures it is about.
 
     Raises LedgerError where the annex and the figures of the text contradict each other: a letter
     that does not add up is not written.
@@ -204,12 +216,13 @@ class Letter:
                 f"Công văn của {self.unit_code} không có đơn vị nào trong phụ lục.",
                 "Kiểm tra danh mục đơn vị có hiệu lực trong ngày lấy số liệu.",
             )
-        self._check_sum("allocated_count", "bản quyền được phân bổ")
-        if self.kind is LetterKind.DON_DOC:
+        if self.kind is not LetterKind.TRAINING:  # it counts offices, not seats
+            self._check_sum("allocated_count", "bản quyền được phân bổ")
+        if self.kind in {LetterKind.DON_DOC, LetterKind.TERM}:
             if self.totals.installed_count is None:
                 raise LedgerError(
                     "letter_without_figures",
-                    f"Công văn đôn đốc của {self.unit_code} không có số máy đã cài đặt.",
+                    f"Công văn {self.kind} của {self.unit_code} không có số máy đã cài đặt.",
                     "Chờ lần đọc máy chủ đầu tiên, hoặc chọn ngày lấy số liệu muộn hơn.",
                 )
             self._check_sum("installed_count", "máy đã cài đặt")
@@ -243,8 +256,20 @@ class Rename:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offender:
+    """One machine that is installed and yet not in order, or half installed; ``problems`` in words."""
+
+    display_name: str
+    problems: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitSheet:
-    """The one-pager of a unit. ``parts`` is its row set of rpt_coverage_gap (missing = 0)."""
+    """The one-pager of a unit. ``parts`` is its row set of rpt_coverage_gap (missing = 0).
+
+    ``renames`` and ``offenders`` may be cut to what fits a page; ``more_renames`` and
+    ``more_offenders`` are how many were left out. ``responsible``: the post that answers for it.
+    """
 
     estate_code: str
     unit_code: str
@@ -254,6 +279,10 @@ class UnitSheet:
     totals: Totals
     parts: Mapping[GapReason, int]
     renames: tuple[Rename, ...] = ()
+    more_renames: int = 0
+    offenders: tuple[Offender, ...] = ()
+    more_offenders: int = 0
+    responsible: str = ""
     duties: tuple[str, ...] = ()
     sources: Sources | None = None
 

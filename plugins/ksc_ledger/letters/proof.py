@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ksc_ledger.letters.model import Demand, Figure, Letter, Totals, UnitRow, UnitSheet
-from ksc_ledger.letters.words import citation, percent_of, shown_count
+from ksc_ledger.letters.words import PRESENCE_NAMES, citation, percent_of, shown_count
 
 HASH = "content_sha256"
 FILES = "files"
@@ -102,6 +102,16 @@ def _row(row: UnitRow) -> list[Figure]:
     names = (*_ROW_COUNTS, *_REPORTED_COUNTS)
     figures = [_count(row.unit_code, name, getattr(row, name), row.snapshot_id) for name in names]
     figures.append(_ratio(row.unit_code, row))
+    if row.presence is not None:
+        figures.append(
+            Figure(
+                unit_code=row.unit_code,
+                name="presence",
+                value=row.presence.value,
+                shown=PRESENCE_NAMES[row.presence],
+                snapshot_id=row.snapshot_id,
+            )
+        )
     return [figure for figure in figures if figure.value is not None]
 
 

@@ -13,6 +13,7 @@ from ksc_ledger.letters.model import (
     GapReason,
     LetterKind,
     PartialDate,
+    Presence,
     Sources,
     UnitRow,
 )
@@ -23,6 +24,19 @@ from ksc_ledger.rules.working_days import VIETNAM
 ANNEX_TITLES = {
     LetterKind.DON_DOC: "KẾT QUẢ CÀI ĐẶT PHẦN MỀM PHÒNG, CHỐNG MÃ ĐỘC TẬP TRUNG",
     LetterKind.PHAN_BO: "PHÂN BỔ SỐ LƯỢNG BẢN QUYỀN PHẦN MỀM PHÒNG, CHỐNG MÃ ĐỘC TẬP TRUNG",
+    LetterKind.TERM: "SỐ MÁY TÍNH HẾT ĐƯỢC BẢO VỆ KHI BẢN QUYỀN HẾT HẠN",
+    LetterKind.TRAINING: "THAM DỰ TẬP HUẤN QUẢN TRỊ PHẦN MỀM PHÒNG, CHỐNG MÃ ĐỘC TẬP TRUNG",
+}
+# What a letter is about where the registry has no words of its own for its kind.
+SUBJECTS = {
+    LetterKind.TERM: "thời hạn bản quyền phần mềm phòng, chống mã độc tập trung",
+    LetterKind.TRAINING: "tham dự tập huấn quản trị phần mềm phòng, chống mã độc tập trung",
+}
+PRESENCE_NAMES = {
+    Presence.PRESENT: "Có dự",
+    Presence.ABSENT: "Vắng",
+    Presence.WAIVED: "Được miễn",
+    Presence.UNKNOWN: "Không có trong danh sách",
 }
 BLANK = "\u2026\u2026\u2026\u2026"  # dots for a pen
 GAP = "\u00a0" * 5  # a blank that Word does not swallow
@@ -208,5 +222,43 @@ def standard_demands(
                 "kết quả chung"
             ),
             due=roll_up_due,
+        ),
+    )
+
+
+def term_demands(*, office: str) -> tuple[Demand, ...]:
+    """The demands of a letter about the term where the registry has none of its own."""
+    return (
+        Demand(
+            text=(
+                "Rà soát số máy tính đang sử dụng phần mềm, báo nhu cầu bản quyền cho kỳ tiếp theo về "
+                f"{office}"
+            ),
+            note="kèm theo phụ lục",
+        ),
+        Demand(
+            text=(
+                "Không gỡ phần mềm phòng, chống mã độc khi bản quyền sắp hết hạn; máy tính hết hạn bản "
+                "quyền không được cập nhật dữ liệu nhận diện mã độc"
+            )
+        ),
+        Demand(text=f"{office} tham mưu kinh phí, thủ tục gia hạn trước ngày bản quyền hết hạn"),
+    )
+
+
+def training_demands(*, office: str) -> tuple[Demand, ...]:
+    """The demands of a letter about training where the registry has none of its own."""
+    return (
+        Demand(
+            text=(
+                "Nơi chưa cử người dự tập huấn có văn bản nêu lý do và cử cán bộ, công chức phụ trách "
+                f"tự nghiên cứu tài liệu, liên hệ {office} để được hướng dẫn"
+            ),
+            note="kèm theo danh sách",
+        ),
+        Demand(
+            text=(
+                "Nơi đã dự tập huấn phổ biến lại cho người sử dụng máy tính tại cơ quan, đơn vị mình"
+            )
         ),
     )

@@ -13,7 +13,7 @@ from ksc_ledger.letters.model import (
     Demand,
     GapReason,
     Letter,
-    ReportForm,
+    Presence,
     Section,
     UnitRow,
     UnitSheet,
@@ -23,6 +23,7 @@ from ksc_ledger.letters.words import (
     ANNEX_TITLES,
     BLANK,
     GAP,
+    PRESENCE_NAMES,
     actions,
     basis_lines,
     clean,
@@ -56,8 +57,8 @@ class WrittenSheet:
 def write(letter: Letter, folder: Path, templates: Path = TEMPLATES) -> Written:
     """Write ``<folder>/<estate_code>/<as-of date>-<kind>-<unit_code>`` .docx, .xlsx and .json.
 
-    ``folder`` is the home's ``letters/``; ``templates`` has ``don_doc.docx`` and ``phan_bo.docx``,
-    ours or the office's own. The same letter gives the same bytes. The proof is written last, so
+    ``folder`` is the home's ``letters/``; ``templates`` has one ``<kind>.docx`` for each kind, ours
+    or the office's own. The same letter gives the same bytes. The proof is written last, so
     that where it lies the other two do. Raises LedgerError when a template cannot be used.
     """
     stem = f"{letter.as_of_date.isoformat()}-{letter.kind.value}-{letter.unit_code}"
@@ -90,12 +91,6 @@ def write_unit_sheet(sheet: UnitSheet, folder: Path, templates: Path = TEMPLATES
     sealed = proof.sheet_proof(sheet, {f"{stem}.docx": docx})
     path = put(place / f"{stem}.docx", docx)
     return WrittenSheet(path, put(place / f"{stem}.json", sealed))
-
-
-def write_report_form(form: ReportForm, folder: Path) -> Path:
-    """Write a unit's prefilled report form ``<as-of date>-mau_bao_cao-<unit_code>.xlsx``."""
-    stem = f"{form.as_of_date.isoformat()}-mau_bao_cao-{form.unit_code}"
-    return put(folder / form.estate_code / f"{stem}.xlsx", annex.form_of(form))
 
 
 def letter_context(letter: Letter) -> dict[str, Any]:
@@ -143,6 +138,10 @@ def letter_context(letter: Letter) -> dict[str, Any]:
             "zero_units": _if_any(
                 sum(row.installed_count == 0 and row.allocated_count > 0 for row in rows)
             ),
+            "present": _if_any(_presences(rows, Presence.PRESENT)),
+            "absent": _if_any(_presences(rows, Presence.ABSENT)),
+            "waived": _if_any(_presences(rows, Presence.WAIVED)),
+            "unlisted": _if_any(_presences(rows, Presence.UNKNOWN)),
             "source_sentence": source_sentence(letter.sources),
             "snapshot_id": totals.snapshot_id,
             "sections": [_section(section) for section in letter.sections],
@@ -166,6 +165,17 @@ def sheet_context(sheet: UnitSheet) -> dict[str, Any]:
             "ok": count(sheet.parts.get(GapReason.OK, 0)),
             "action_lines": actions(sheet.parts),
             "duties": sheet.duties,
+            "responsible": sheet.responsible,
+            "more_renames": _if_any(sheet.more_renames),
+            "more_offenders": _if_any(sheet.more_offenders),
+            "offenders": [
+                {
+                    "number": str(number),
+                    "display_name": offender.display_name,
+                    "problems": offender.problems,
+                }
+                for number, offender in enumerate(sheet.offenders, start=1)
+            ],
             "renames": [
                 {
                     "number": str(number),
@@ -222,9 +232,14 @@ def _row(number: int, row: UnitRow) -> dict[str, str]:
         "computers": shown_count(row.computer_count),
         "weak": shown_count(row.weak_count),
         "requested": shown_count(row.requested_count),
+        "presence": PRESENCE_NAMES[row.presence] if row.presence else "",
         "difficulties": row.difficulties,
         "note": row_note(row),
     }
+
+
+def _presences(rows: Iterable[UnitRow], wanted: Presence) -> int:
+    return sum(row.presence is wanted for row in rows)
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from ksc_ledger.obligations.letter_data import Published, letter_of, report_forms
 from ksc_ledger.obligations.reallocation import Reallocations, reallocations
+from ksc_ledger.obligations.sheet_mails import sheet_mail
 from ksc_ledger.obligations.statuses import Judged, judge
+from ksc_ledger.obligations.unit_sheets import unit_sheets
 from ksc_ledger.obligations.watch import Watched, watch
 
 __all__ = [
@@ -20,5 +22,7 @@ __all__ = [
     "letter_of",
     "reallocations",
     "report_forms",
+    "sheet_mail",
+    "unit_sheets",
     "watch",
 ]

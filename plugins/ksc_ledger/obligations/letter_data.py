@@ -18,6 +18,7 @@ from ksc_ledger.letters.model import (
     Letter,
     LetterKind,
     PartialDate,
+    Presence,
     ReportForm,
     Section,
     Sources,
@@ -25,9 +26,15 @@ from ksc_ledger.letters.model import (
     Totals,
     UnitRow,
 )
-from ksc_ledger.letters.words import standard_demands
+from ksc_ledger.letters.words import (
+    SUBJECTS,
+    standard_demands,
+    term_demands,
+    training_demands,
+)
 from ksc_ledger.obligations.duties import document_of
 from ksc_ledger.obligations.evidence import weak_count
+from ksc_ledger.obligations.licences import key_expiry
 from ksc_ledger.registry import (
     Directive,
     LetterIssuer,
@@ -45,6 +52,8 @@ from ksc_ledger.warehouse.reader import query
 
 DEFAULT_LEAD = "Căn cứ"
 UNPLACED = "Chưa phân về đơn vị nào"
+# They hand out seats or count offices: from documents, no server was asked for it.
+_WITHOUT_MACHINES = frozenset({LetterKind.PHAN_BO, LetterKind.TRAINING})
 _COUNTS = ("allocated_count", "installed_count", "correctly_named_count", "gap_count", "over_count")
 
 
@@ -73,10 +82,13 @@ def letter_of(
     """The letter about a unit with the figures of a day.
 
     Its words are those of the newest document of this kind about the unit that can have been issued
-    in that month or before. Raises LedgerError when there is none, when every deadline in it has
-    passed by that day, or when the annex does not add up.
+    in that month or before. Letters about the term and the training need none of their own: they
+    borrow letterhead and addressees of the newest other letter, and name it as their basis. Raises
+    LedgerError when there is none, when every deadline in it has passed by that day, or when the
+    annex does not add up.
     """
     text = _words(words, kind, unit_code, as_of)
+    is_borrowed = text.letter_kind.value != kind.value
     directive = words.directive(text.directive_code)
     figures = published.figures(as_of)
     if unit_code not in figures:
@@ -87,29 +99,38 @@ def letter_of(
         )
     total = figures[unit_code]
     sections = _sections(words, published.registry, kind, unit_code, as_of, figures)
+    if is_borrowed:
+        issued = PartialDate(as_of.year, as_of.month)
+        cited: tuple[str, ...] = (directive.directive_code,)
+        demands = _own_demands(kind, text)
+    else:
+        issued = PartialDate(directive.issued_year, directive.issued_month, directive.issued_day)
+        cited = directive.based_on
+        demands = _demands(words, text, directive, as_of)
+    subject = SUBJECTS[kind] if is_borrowed else directive.subject
     return Letter(
         estate_code=text.estate_code,
         unit_code=unit_code,
         kind=kind,
         as_of_date=as_of,
-        issued=PartialDate(directive.issued_year, directive.issued_month, directive.issued_day),
+        issued=issued,
         issuer=_issuer(words, text, as_of),
-        subject=directive.subject.removeprefix("về việc ").removeprefix("Về việc "),
+        subject=subject.removeprefix("về việc ").removeprefix("Về việc "),
         recipients=text.recipients,
         bases=tuple(
             Basis(lead=one.cited_as or DEFAULT_LEAD, document=document_of(one))
-            for one in (words.directive(code) for code in directive.based_on)
+            for one in (words.directive(code) for code in cited)
         ),
         totals=_totals(kind, total),
         sections=sections,
-        demands=_demands(words, text, directive, as_of),
+        demands=demands,
         accountable=text.accountable,
         accountable_to=text.accountable_to or "",
         contact=text.contact or "",
         copies=text.copies,
         filed_by=text.filed_by,
         sources=_sources(kind, total),
-        term=Term(wording=text.term_wording) if text.term_wording else None,
+        term=_term(published, text, kind, unit_code, as_of),
     )
 
 
@@ -137,13 +158,14 @@ def report_forms(words: Registry, letter: Letter) -> list[ReportForm]:
 
 def _words(words: Registry, kind: LetterKind, unit_code: str, as_of: date) -> LetterWords:
     last = as_of.replace(day=monthrange(as_of.year, as_of.month)[1])
-    found = [
+    known = [
         (words.directive(one.directive_code).first_date, number, one)
         for number, one in enumerate(words.letter_words)
-        if one.unit_code == unit_code
-        and one.letter_kind.value == kind.value
-        and words.directive(one.directive_code).first_date <= last
+        if one.unit_code == unit_code and words.directive(one.directive_code).first_date <= last
     ]
+    found = [one for one in known if one[2].letter_kind.value == kind.value]
+    if kind in SUBJECTS:
+        found = found or known
     if not found:
         raise LedgerError(
             "letter_without_words",
@@ -152,6 +174,23 @@ def _words(words: Registry, kind: LetterKind, unit_code: str, as_of: date) -> Le
             "Thêm văn bản vào directives.csv, câu chữ vào letters.csv, yêu cầu vào demands.csv.",
         )
     return max(found)[2]
+
+
+def _own_demands(kind: LetterKind, text: LetterWords) -> tuple[Demand, ...]:
+    made = term_demands if kind is LetterKind.TERM else training_demands
+    return made(office=text.report_to)
+
+
+def _term(
+    published: Published, text: LetterWords, kind: LetterKind, unit_code: str, as_of: date
+) -> Term | None:
+    """The document's term, and beside it what the keys themselves say, as far as they were read."""
+    if kind not in {LetterKind.PHAN_BO, LetterKind.TERM}:
+        return None
+    expires_at = key_expiry(published.file, unit_code, as_of)
+    if text.term_wording is None and expires_at is None:
+        return None
+    return Term(wording=text.term_wording or "", key_expires_at=expires_at)
 
 
 def _issuer(words: Registry, text: LetterWords, as_of: date) -> Issuer:
@@ -223,7 +262,7 @@ def _demands(
 
 
 def _totals(kind: LetterKind, figure: Mapping[str, Any]) -> Totals:
-    if kind is LetterKind.PHAN_BO:  # it hands out seats; what was installed is not its matter
+    if kind in _WITHOUT_MACHINES:
         return Totals(allocated_count=figure["allocated_count"], snapshot_id=figure["snapshot_id"])
     return Totals(
         allocated_count=figure["allocated_count"],
@@ -234,7 +273,7 @@ def _totals(kind: LetterKind, figure: Mapping[str, Any]) -> Totals:
 
 
 def _sources(kind: LetterKind, figure: Mapping[str, Any]) -> Sources | None:
-    if kind is LetterKind.PHAN_BO:  # seats come from documents, no server was asked for them
+    if kind in _WITHOUT_MACHINES:
         return None
     return Sources(
         servers_expected_count=figure["servers_expected_count"],
@@ -253,12 +292,17 @@ def _sections(
     figures: Mapping[str, Mapping[str, Any]],
 ) -> tuple[Section, ...]:
     """A group below the unit is a section; what no unit below has stands in a row of its own."""
+    presences = _presences(words, unit_code, day) if kind is LetterKind.TRAINING else {}
 
     def rows_of(units: Sequence[Unit]) -> tuple[UnitRow, ...]:
         return tuple(
-            _row(words, kind, unit.unit_code, unit.unit_name, day, figures[unit.unit_code])
+            replace(
+                _row(words, kind, unit.unit_code, unit.unit_name, day, figures[unit.unit_code]),
+                presence=presences.get(unit.unit_code),
+            )
             for unit in units
             if unit.unit_code in figures
+            and (kind is not LetterKind.TRAINING or unit.unit_code in presences)
         )
 
     children = structure.children_on(unit_code, day)
@@ -274,10 +318,12 @@ def _sections(
         if group.unit_kind == GROUP_KIND
     ]
     sections = [section for section in sections if section.rows]
+    if kind is LetterKind.TRAINING:
+        return tuple(sections)
     rest = _rest(figures[unit_code], [row for section in sections for row in section.rows], figures)
     if rest is not None and any(rest[name] for name in ("allocated_count", "installed_count")):
         row = _row(words, kind, unit_code, UNPLACED, day, rest, is_rest=True)
-        if kind is LetterKind.DON_DOC or row.allocated_count:
+        if kind is not LetterKind.PHAN_BO or row.allocated_count:
             sections.append(Section(rows=(row,), title=f"{UNPLACED}:" if sections else ""))
     return tuple(sections)
 
@@ -309,7 +355,7 @@ def _row(
         allocated_count=figure["allocated_count"],
         snapshot_id=figure["snapshot_id"],
     )
-    if kind is LetterKind.PHAN_BO:
+    if kind in _WITHOUT_MACHINES:
         return row
     row = replace(
         row,
@@ -318,7 +364,7 @@ def _row(
         gap_count=figure["gap_count"],
         over_count=figure["over_count"],
     )
-    if is_rest:
+    if is_rest or kind is LetterKind.TERM:
         return row
     asked = sum(
         one.seat_count
@@ -331,7 +377,48 @@ def _row(
         row,
         weak_count=weak_count(words, unit_code, day) or None,
         requested_count=asked or None,
+        difficulties="; ".join(
+            one.difficulty_text
+            for one in words.difficulties
+            if one.unit_code == unit_code and one.is_open_on(day)
+        ),
     )
+
+
+def _presences(words: Registry, unit_code: str, day: date) -> dict[str, Presence]:
+    """The attendance at the newest training that the units below owed by that day.
+
+    Raises LedgerError when no document asked them to any.
+    """
+    trainings = [
+        one
+        for one in words.obligations
+        if one.obligation_kind is ObligationKind.TRAINING
+        and one.unit_code == unit_code
+        and words.opens_date(one) <= day
+    ]
+    if not trainings:
+        raise LedgerError(
+            "letter_without_training",
+            f"Chưa có văn bản nào giao các đơn vị thuộc {unit_code} dự tập huấn tính đến ngày "
+            f"{written_date(day)}.",
+            "Thêm nghĩa vụ loại training vào obligations.csv.",
+        )
+    duty = max(trainings, key=words.opens_date)
+    lines = [
+        one
+        for one in words.training_lines
+        if one.obligation_code == duty.obligation_code and one.training_date <= day
+    ]
+    found = {unit.unit_code: Presence.UNKNOWN for unit in words.obliged_units(duty)}
+    found |= {one.unit_code: Presence.ABSENT for one in lines if not one.is_present}
+    found |= {
+        one.unit_code: Presence.WAIVED
+        for one in words.waivers
+        if one.obligation_code == duty.obligation_code and one.waived_date <= day
+    }
+    found |= {one.unit_code: Presence.PRESENT for one in lines if one.is_present}
+    return found
 
 
 def _noun(group_name: str) -> str:

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from ksc_ledger.clock import vietnamese_date
 from ksc_ledger.obligations.evidence import Filed
+from ksc_ledger.obligations.licences import licence_mails
+from ksc_ledger.obligations.malware import malware_mails
 from ksc_ledger.obligations.notices import ATTENTION, Notice, digest_mail, notice_mails
 from ksc_ledger.obligations.statuses import Judged, judge, policy_of
 from ksc_ledger.registry import Registry, Unit
 from ksc_ledger.registry.model import GROUP_KIND
 from ksc_ledger.rules.deadlines import Policy, reminders_due
+from ksc_ledger.rules.licence_terms import PURCHASE_DAYS
+from ksc_ledger.rules.malware_notices import DEFAULT_LIMITS, Limits
 from ksc_ledger.state import obligations as kept
 from ksc_ledger.state.leases import Lease
 from ksc_ledger.state.obligations import Judgement, Remembered, StatusRow
@@ -62,8 +66,14 @@ def watch(
     identity: MailIdentity,
     now: datetime,
     filed: Iterable[Filed] = (),
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    purchase_days: int = PURCHASE_DAYS,
 ) -> Watched:
     """Judge an estate's obligations at ``now`` and commit everything that follows.
+
+    The same transaction tells of keys that run out within ``purchase_days``, and units of
+    infections and second antivirus products beyond ``limits``.
 
     An instant before the last judgement's does not turn statuses back: the last one's is taken.
     The same facts at the same instant a second time change nothing and tell nobody. Raises
@@ -83,6 +93,11 @@ def watch(
         at,
     )
     digest = _digest(judged, rows, before, registry, at)
+    sent = before.notice_keys
+    given = (
+        licence_mails(registry, marts_file, estate_code, at, sent, purchase_days),
+        malware_mails(registry, marts_file, estate_code, at, sent, limits),
+    )
     message_ids = kept.commit(
         engine,
         lease,
@@ -90,8 +105,8 @@ def watch(
             estate_code=estate_code,
             judged_at=at,
             rows=rows,
-            notice_keys=keys,
-            mails=[*mails, *digest],
+            notice_keys=[*keys, *(key for found, _ in given for key in found)],
+            mails=[*mails, *digest, *(mail for _, found in given for mail in found)],
             digest_at=at if digest else None,
         ),
         identity,

@@ -37,6 +37,7 @@ def watch_deadlines() -> bool:
     """
     from ksc_ledger.obligations import watch
     from ksc_ledger.registry import in_force
+    from ksc_ledger.rules.malware_notices import Limits
     from ksc_ledger.state import leases, open_state
     from ksc_ledger.state.outbox import MailIdentity
 
@@ -70,6 +71,12 @@ def watch_deadlines() -> bool:
                 identity,
                 now,
                 _filed(registry, code, settings.places),
+                limits=Limits(
+                    uncured_count=settings.uncured_limit,
+                    outbreak_endpoints=settings.outbreak_limit,
+                    two_products_days=settings.two_products_days,
+                ),
+                purchase_days=settings.licence_purchase_days,
             )
         finally:
             leases.release(engine, lease)

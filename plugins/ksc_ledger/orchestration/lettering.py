@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import logging
 from datetime import date
-from typing import Any
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 
 from ksc_ledger import settings as settings_module
+from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.orchestration.process import die_with_parent
+
+if TYPE_CHECKING:
+    from ksc_ledger.letters.model import Letter, ReportForm, UnitSheet
+    from ksc_ledger.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
+class Sheets(StrEnum):
+    """What becomes of the units' one-pagers."""
+
+    NONE = "none"
+    WRITE = "write"
+    MAIL = "mail"
+
+
 def write_letter() -> list[str]:
-    """Write the letter that the run's params name, and its forms; the files below ``letters/``."""
+    """Write the letter that the run's params name, its forms and one-pagers.
+
+    Returns the files by their paths below ``letters/``. One-pagers name machines, so they are mailed
+    to the units only, and only when the run asks for it.
+    """
     from ksc_ledger import letters
     from ksc_ledger.letters.model import LetterKind
-    from ksc_ledger.obligations import Published, letter_of, report_forms
+    from ksc_ledger.obligations import Published, letter_of, report_forms, unit_sheets
     from ksc_ledger.registry import in_force, version
     from ksc_ledger.warehouse.reader import query
 
@@ -45,8 +64,58 @@ def write_letter() -> list[str]:
     )
     folder = settings.places.letters
     written = letters.write(letter, folder)
-    forms = [letters.write_report_form(form, folder) for form in report_forms(words, letter)]
-    files = [written.docx, written.xlsx, written.json, *forms]
+    files = [written.docx, written.xlsx, written.json]
+    files += [_form(form, folder) for form in report_forms(words, letter)]
+    wanted = Sheets(params["unit_sheets"])
+    if wanted is not Sheets.NONE:
+        sheets = unit_sheets(words, letter, settings.places.named_marts_file)
+        files += _sheets(sheets, letter, settings, is_mailed=wanted is Sheets.MAIL)
     for path in files:
         log.info("Đã ghi %s", path)
     return [str(path.relative_to(folder)) for path in files]
+
+
+def _form(form: ReportForm, folder: Path) -> Path:
+    """The form that the inbox recognises when it comes back."""
+    from ksc_ledger.intake.prefilled_form import FormLine, make_form
+
+    lines = [
+        FormLine(
+            unit_code=row.unit_code,
+            unit_name=row.unit_name,
+            allocated_count=row.allocated_count,
+            installed_count=row.installed_count,
+            correctly_named_count=row.correctly_named_count,
+        )
+        for row in form.rows
+    ]
+    return make_form(
+        form.unit_code, form.unit_name, lines, form.as_of_date, folder / form.estate_code
+    )
+
+
+def _sheets(
+    sheets: list[UnitSheet], letter: Letter, settings: Settings, *, is_mailed: bool
+) -> list[Path]:
+    from ksc_ledger import letters
+    from ksc_ledger.obligations import sheet_mail
+    from ksc_ledger.state import open_state
+    from ksc_ledger.state.outbox import MailIdentity, enqueue_missing
+
+    folder = settings.places.letters
+    now = clock_of(settings.places).now()
+    files: list[Path] = []
+    mails = []
+    for sheet in sheets:
+        written = letters.write_unit_sheet(sheet, folder)
+        files += [written.docx, written.json]
+        mails.append(sheet_mail(sheet, str(written.docx.relative_to(folder)), now))
+    if is_mailed:
+        identity = MailIdentity(
+            domain=settings.mail_domain, is_rehearsal=settings.places.rehearsal_mark.exists()
+        )
+        engine = open_state(settings.state_url)
+        with engine.begin() as connection:
+            sent = enqueue_missing(connection, mails, identity)
+        log.info("%s: %d phiếu gửi đơn vị, %d thư mới", letter.unit_code, len(sheets), len(sent))
+    return files

@@ -7,11 +7,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import get_close_matches
+from typing import Any
 
 from ksc_ledger.registry.duty_checks import duty_mistakes
 from ksc_ledger.registry.mistakes import Mistake
 from ksc_ledger.registry.model import Dated, Server, ServerRole, Unit
 from ksc_ledger.registry.sheets import Line, R, Reading, Sheet
+from ksc_ledger.registry.succession_checks import succession_mistakes
 from ksc_ledger.rules.organisation import normalised_path
 from ksc_ledger.rules.text import matching_key
 
@@ -58,6 +60,7 @@ def contradictions(reading: Reading) -> Iterator[Mistake]:
     yield from _overlaps(
         reading.notice_steps, "step", lambda one: (one.notice_kind, one.step, one.role)
     )
+    yield from _overlaps(reading.link_limits, "server_code", lambda one: one.server_code)
     yield from _overlaps(
         reading.groups,
         "group_path",
@@ -65,6 +68,10 @@ def contradictions(reading: Reading) -> Iterator[Mistake]:
     )
     yield from _overlaps(
         reading.aliases, "alias", lambda one: (one.unit_code, matching_key(one.alias))
+    )
+    yield from _overlaps(reading.limits, "memory_mb", lambda _: ())
+    yield from _overlaps(
+        reading.exceptions, "product_text", lambda one: matching_key(one.product_text)
     )
     yield from _references(reading, units, servers)
     yield from _parents(reading.units, units)
@@ -75,6 +82,7 @@ def contradictions(reading: Reading) -> Iterator[Mistake]:
     yield from _seats(reading)
     yield from _repeated_days(reading)
     yield from duty_mistakes(reading)
+    yield from succession_mistakes(reading)
     yield from _overlaps(reading.issuers, "issuer_code", lambda one: one.issuer_code)
 
 
@@ -147,10 +155,14 @@ def _references(
     for entry in reading.allocations.lines:
         for field in ("from_unit_code", "to_unit_code"):
             yield from _unit_reference(reading, units, entry, field, Period.of(entry.record))
-    for window in reading.maintenance.lines:
-        code = window.record.server_code
-        if reading.servers.is_whole and code not in servers and code not in reading.servers.broken:
-            yield _unknown(window, "server_code", code, "máy chủ", "servers.csv", _codes(servers))
+    of_servers: tuple[Sheet[Any], ...] = (
+        reading.maintenance,
+        reading.silences,
+        reading.link_limits,
+    )
+    for sheet in of_servers:
+        for row in sheet.lines:
+            yield from _server_reference(reading, servers, row)
     for group in reading.groups.lines:
         code = group.record.server_code
         lines = [line for line in servers[code] if line.record.estate_code == _estate(group)]
@@ -193,6 +205,18 @@ def _unit_reference(
             "Kết thúc dòng này cùng ngày với đơn vị và ghi dòng mới cho đơn vị tiếp nhận,"
             " hoặc sửa thời gian của đơn vị.",
         )
+
+
+def _server_reference(
+    reading: Reading, servers: dict[str, list[Line[Server]]], line: Line[Any]
+) -> Iterator[Mistake]:
+    """The server must be one of the same estate: of another one's the row would mean nothing."""
+    code: str | None = line.record.server_code
+    if code is None or not reading.servers.is_whole or code in reading.servers.broken:
+        return
+    known = servers.get(code, [])
+    if not any(one.record.estate_code == _estate(line) for one in known):
+        yield _unknown(line, "server_code", code, "máy chủ", "servers.csv", _codes(servers))
 
 
 def _unknown(

@@ -36,6 +36,12 @@ def duty_mistakes(reading: Reading) -> Iterator[Mistake]:
     )
     yield from _repeated(reading.returns, "return_id", lambda one: one.return_id)
     yield from _repeated(reading.requests, "request_id", lambda one: one.request_id)
+    yield from _repeated(reading.difficulties, "difficulty_id", lambda one: one.difficulty_id)
+    yield from _repeated(
+        reading.posts,
+        "valid_from_date",
+        lambda one: (one.unit_code, one.matter, one.valid_from_date),
+    )
     yield from _loose_references(reading)
     yield from _self_citations(reading)
     if reading.obligations.lines and _is_whole(reading):
@@ -72,6 +78,8 @@ def _loose_references(reading: Reading) -> Iterator[Mistake]:
         reading.training,
         reading.returns,
         reading.requests,
+        reading.difficulties,
+        reading.posts,
     )
     meant: dict[str, tuple[str, Sheet[Any], str]] = {
         "unit_code": ("đơn vị", reading.units, "unit_code"),

@@ -69,7 +69,7 @@ def _optional(read: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-def _listed(read: Callable[[str], tuple[str, ...]]) -> BeforeValidator:
+def _listed(read: Callable[[str], tuple[Any, ...]]) -> BeforeValidator:
     def validate(value: Any) -> Any:
         if not isinstance(value, str):
             return value
@@ -169,6 +169,24 @@ def _codes(cell: str) -> tuple[str, ...]:
     return tuple(_code(part) for part in re.split(r"[ ,;]+", cell) if part)
 
 
+def _hours(cell: str) -> tuple[int, ...]:
+    """Whole hours in ascending order, parted by blanks, commas or semicolons."""
+    parts = [part for part in re.split(r"[ ,;]+", cell) if part]
+    hours = tuple(_number(1, 720)(part) for part in parts)
+    if list(hours) != sorted(set(hours)):
+        raise refused(f"{shown(cell)} không tăng dần.", "Ghi các mốc giờ tăng dần, ví dụ 4 12 24.")
+    return hours
+
+
+def _office(cell: str) -> str:
+    if "@" in cell:
+        raise refused(
+            f"{shown(cell)} trông như địa chỉ thư của một người.",
+            "Ghi cơ quan, tổ hoặc chức danh; người và địa chỉ nằm trong contacts.csv.",
+        )
+    return cell
+
+
 def _separator(cell: str) -> str:
     if cell in {"-", "_"}:
         return cell
@@ -218,12 +236,18 @@ Moment = Annotated[datetime, _required(_moment)]
 TimeOfDay = Annotated[time, _required(_time_of_day)]
 MinuteCount = Annotated[int, _required(_number(5, 1440))]
 DayCount = Annotated[int, _required(_number(1, 366))]
+ConfirmCount = Annotated[int, _required(_number(1, 99))]
+ConfirmMinutes = Annotated[int, _required(_number(0, 1440))]
+OptionalHours = Annotated[tuple[int, ...], _listed(_hours)]
+Office = Annotated[str, _required(_office)]
 Separator = Annotated[str, _required(_separator)]
 AllowedPart = Annotated[str, _required(_allowed_part)]
 Year = Annotated[int, _required(_number(1990, 2100))]
 OptionalMonth = Annotated[int | None, _optional(_number(1, 12))]
 OptionalDayOfMonth = Annotated[int | None, _optional(_number(1, 31))]
 MachineCount = Annotated[int, _required(_number(1, 99_999))]
+Size = Annotated[int, _required(_number(0, 9_999_999))]
+OptionalSize = Annotated[int | None, _optional(_number(0, 9_999_999))]
 Flag = Annotated[bool, _required(_flag)]
 Lines = Annotated[tuple[str, ...], _required(_lines)]
 OptionalLines = Annotated[tuple[str, ...], _listed(_lines)]
@@ -235,6 +259,16 @@ EntryId = Annotated[
             _ENTRY_ID,
             "không phải là mã bút toán hợp lệ.",
             "Mã bút toán gồm 1 đến 64 ký tự: chữ không dấu, chữ số, dấu _ . -",
+        )
+    ),
+]
+OptionalEndpointId = Annotated[
+    str | None,
+    _optional(
+        _matching(
+            _ENTRY_ID,
+            "không phải là mã máy của KSC.",
+            "Chép mã ở cột endpoint_id của bảng dim_endpoint; không ghi tên máy.",
         )
     ),
 ]

@@ -7,7 +7,8 @@ day in force (None = open). Order within a tuple is the files' order, estates by
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
@@ -17,6 +18,8 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.registry.fields import (
     AllowedPart,
     Code,
+    ConfirmCount,
+    ConfirmMinutes,
     Day,
     DayCount,
     EntryId,
@@ -26,18 +29,23 @@ from ksc_ledger.registry.fields import (
     MinuteCount,
     Moment,
     NameLength,
+    Office,
     OptionalCode,
     OptionalCodes,
     OptionalDay,
     OptionalDayOfMonth,
+    OptionalEndpointId,
+    OptionalHours,
     OptionalLines,
     OptionalMonth,
     OptionalPrefix,
+    OptionalSize,
     OptionalText,
     Order,
     PartCount,
     Seats,
     Separator,
+    Size,
     Text,
     TimeOfDay,
     Year,
@@ -47,7 +55,13 @@ from ksc_ledger.registry.fields import (
 )
 from ksc_ledger.rules.computer_names import DEFAULT_RULE, Rule
 from ksc_ledger.rules.deadlines import ObligationKind, RollPolicy
-from ksc_ledger.rules.links_model import DelayUnit, NoticeKind, Window
+from ksc_ledger.rules.links_model import (
+    LONGEST_SILENCE,
+    DelayUnit,
+    Limits,
+    NoticeKind,
+    Window,
+)
 from ksc_ledger.rules.organisation import normalised_path
 
 
@@ -81,6 +95,16 @@ class LetterForm(StrEnum):
 
     DON_DOC = "don_doc"
     PHAN_BO = "phan_bo"
+    TERM = "term"
+    TRAINING = "training"
+
+
+class Matter(StrEnum):
+    """What a post can answer for."""
+
+    INSTALLATION = "installation"  # head answerable: everything installed and rightly named
+    REPORTING = "reporting"
+    KSC_SERVER = "ksc_server"  # runs the unit's KSC server and its link
 
 
 class RequestStatus(StrEnum):
@@ -152,6 +176,50 @@ class Unit(Dated):
 class UnitAlias(Dated):
     alias: Text
     unit_code: Code
+
+
+class SuccessionKind(StrEnum):
+    """How a unit becomes another one. ``to_unit_code`` is its heir, save for REUSE."""
+
+    MERGE = "merge"  # all of it goes into one other unit
+    SPLIT = "split"  # a row for each unit that gets a part; it may itself go on
+    RENAME = "rename"  # the same unit, told for the record: from and to are one code
+    REUSE = "reuse"  # only the State's code passes on; nothing else does
+
+
+class Succession(Record):
+    """What became of a unit on ``effective_date``, the first day of the new order.
+
+    ``seat_count`` (split only): how many of its seats the document gives to this part. On any day
+    its seats are shared out in that proportion, to the last one. Blank in every row of a split: all
+    seats go to the part named first.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"seat_count"})
+
+    succession_kind: Annotated[SuccessionKind, choice(SuccessionKind)]
+    from_unit_code: Code
+    to_unit_code: Code
+    effective_date: Day
+    seat_count: OptionalSize = None
+    source_document: Text
+
+    @model_validator(mode="after")
+    def _has_its_sides(self) -> Self:
+        is_same = self.from_unit_code == self.to_unit_code
+        if is_same is not (self.succession_kind is SuccessionKind.RENAME):
+            raise refused(
+                "Đổi tên thì mã trước và mã sau là một; các trường hợp khác phải là hai mã.",
+                "Sửa to_unit_code hoặc succession_kind.",
+                "to_unit_code",
+            )
+        if self.seat_count is not None and self.succession_kind is not SuccessionKind.SPLIT:
+            raise refused(
+                "Chỉ khi chia tách mới ghi số bản quyền chia cho từng phần.",
+                "Bỏ trống seat_count.",
+                "seat_count",
+            )
+        return self
 
 
 class Server(Dated):
@@ -295,6 +363,67 @@ class Maintenance(Record):
                 "to_at",
             )
         return self
+
+
+class Silence(Record):
+    """An office's decision to hear nothing of one server for a while; it always has an end.
+
+    ``owner`` is an office or a function, never a person: people live in ``contacts.csv``.
+    """
+
+    server_code: Code
+    from_at: Moment
+    to_at: Moment
+    owner: Office
+    reason: Text
+    source_document: Text
+
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> Self:
+        if self.to_at <= self.from_at:
+            raise refused(
+                "Thời điểm kết thúc không sau thời điểm bắt đầu.",
+                "Sửa một trong hai thời điểm.",
+                "to_at",
+            )
+        if self.to_at - self.from_at > LONGEST_SILENCE:
+            raise refused(
+                f"Tạm ngừng cảnh báo quá {LONGEST_SILENCE.days} ngày.",
+                "Chọn thời điểm kết thúc gần hơn; còn cần thì ghi dòng mới khi gần hết hạn. Máy chủ"
+                " không còn dùng thì ghi valid_to_date trong servers.csv.",
+                "to_at",
+            )
+        return self
+
+
+class LinkLimit(Dated):
+    """When a server counts as lost and as back, where it is not the usual way.
+
+    ``server_code`` blank: every server of the estate that has no row of its own. The reminders
+    blank: the usual ones. What is not named here stays as ``rules.links_model.Limits`` has it.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"reminder_hours"})
+
+    server_code: OptionalCode = None
+    loss_count: ConfirmCount
+    loss_minutes: ConfirmMinutes
+    return_count: ConfirmCount
+    return_minutes: ConfirmMinutes
+    reminder_hours: OptionalHours = ()
+
+    @property
+    def limits(self) -> Limits:
+        """The same as the pure rule that judges links."""
+        usual = Limits()
+        return replace(
+            usual,
+            k_down=self.loss_count,
+            t_down=timedelta(minutes=self.loss_minutes),
+            k_up=self.return_count,
+            t_up=timedelta(minutes=self.return_minutes),
+            reminders=tuple(timedelta(hours=one) for one in self.reminder_hours) or usual.reminders,
+        )
 
 
 class Directive(Record):
@@ -477,11 +606,43 @@ class TrainingLine(Record):
 
 
 class HardwareReturn(Dated):
-    """Machines too weak to be installed, with the unit's document, until the seats are taken back."""
+    """Machines too weak to be installed, with the unit's document, until the seats are taken back.
+
+    ``endpoint_id``: the one machine that the document names, where a server knows it.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"endpoint_id"})
 
     return_id: EntryId
     unit_code: Code
     machine_count: MachineCount
+    endpoint_id: OptionalEndpointId = None
+
+    @model_validator(mode="after")
+    def _names_one_machine(self) -> Self:
+        if self.endpoint_id is not None and self.machine_count != 1:
+            raise refused(
+                f"Dòng nêu một máy cụ thể nhưng ghi {self.machine_count} máy.",
+                "Mỗi máy có mã ghi một dòng với machine_count là 1.",
+                "machine_count",
+            )
+        return self
+
+
+class HardwareLimit(Dated):
+    """What a machine of the estate must have at least; less is weak."""
+
+    memory_mb: Size
+    disk_gb: Size
+
+
+class AntivirusException(Dated):
+    """A program that KSC lists as incompatible and that is no second antivirus all the same.
+
+    ``product_text``: a part of its name, of its name in KSC's list or of its maker's name.
+    """
+
+    product_text: Text
 
 
 class SeatRequest(Record):
@@ -493,6 +654,52 @@ class SeatRequest(Record):
     requested_date: Day
     status: Annotated[RequestStatus, choice(RequestStatus)]
     source_document: Text
+
+
+class Difficulty(Record):
+    """What keeps a unit from doing its duty ("khó khăn, vướng mắc"), who sees to it, what came of it.
+
+    ``owner_post``: the post that has to answer. With an answer the matter is closed from
+    ``answered_date`` on.
+    """
+
+    MAY_BE_LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"answer_text", "answered_date"})
+
+    difficulty_id: EntryId
+    unit_code: Code
+    raised_date: Day
+    difficulty_text: Text
+    owner_post: Text
+    answer_text: OptionalText = None
+    answered_date: OptionalDay = None
+    source_document: Text
+
+    @model_validator(mode="after")
+    def _is_answered_whole(self) -> Self:
+        if (self.answer_text is None) != (self.answered_date is None):
+            raise refused(
+                "Trả lời và ngày trả lời phải có cùng nhau.",
+                "Điền cả answer_text và answered_date, hoặc bỏ trống cả hai.",
+                "answered_date",
+            )
+        if self.answered_date is not None and self.answered_date < self.raised_date:
+            raise refused(
+                "Ngày trả lời đứng trước ngày nêu vướng mắc.",
+                "Sửa một trong hai ngày.",
+                "answered_date",
+            )
+        return self
+
+    def is_open_on(self, day: date) -> bool:
+        return self.raised_date <= day and (self.answered_date is None or day < self.answered_date)
+
+
+class ResponsiblePost(Dated):
+    """The post that answers for a matter in a unit; whoever holds it stands in contacts.csv."""
+
+    unit_code: Code
+    matter: Annotated[Matter, choice(Matter)]
+    post_title: Text
 
 
 class CalendarOverride(Record):
@@ -511,6 +718,7 @@ class Registry(BaseModel):
     estates: tuple[Estate, ...] = ()
     units: tuple[Unit, ...] = ()
     unit_aliases: tuple[UnitAlias, ...] = ()
+    successions: tuple[Succession, ...] = ()
     servers: tuple[Server, ...] = ()
     server_groups: tuple[ServerGroup, ...] = ()
     allocations: tuple[AllocationEntry, ...] = ()
@@ -519,6 +727,8 @@ class Registry(BaseModel):
     notice_steps: tuple[NoticeStep, ...] = ()
     office_spans: tuple[OfficeSpan, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    link_limits: tuple[LinkLimit, ...] = ()
     directives: tuple[Directive, ...] = ()
     obligations: tuple[Obligation, ...] = ()
     letter_demands: tuple[LetterDemand, ...] = ()
@@ -529,7 +739,11 @@ class Registry(BaseModel):
     receipt_readings: tuple[ReceiptReading, ...] = ()
     training_lines: tuple[TrainingLine, ...] = ()
     hardware_returns: tuple[HardwareReturn, ...] = ()
+    hardware_limits: tuple[HardwareLimit, ...] = ()
+    antivirus_exceptions: tuple[AntivirusException, ...] = ()
     seat_requests: tuple[SeatRequest, ...] = ()
+    difficulties: tuple[Difficulty, ...] = ()
+    responsible_posts: tuple[ResponsiblePost, ...] = ()
 
     def estate(self, estate_code: str) -> Estate:
         """Raises LedgerError when the registry has no such estate."""

@@ -9,16 +9,20 @@ from ksc_ledger.registry.files import ESTATE_FILE
 from ksc_ledger.registry.mistakes import Mistake
 from ksc_ledger.registry.model import (
     AllocationEntry,
+    AntivirusException,
     CalendarOverride,
     Dated,
+    Difficulty,
     Directive,
     DutyReceipt,
     DutyWaiver,
     Estate,
+    HardwareLimit,
     HardwareReturn,
     LetterDemand,
     LetterIssuer,
     LetterWords,
+    LinkLimit,
     Maintenance,
     NamingRule,
     NoticeStep,
@@ -27,9 +31,12 @@ from ksc_ledger.registry.model import (
     ReceiptReading,
     Record,
     Registry,
+    ResponsiblePost,
     SeatRequest,
     Server,
     ServerGroup,
+    Silence,
+    Succession,
     TrainingLine,
     Unit,
     UnitAlias,
@@ -86,6 +93,9 @@ class Reading:
     estates: Sheet[Estate] = field(default_factory=lambda: Sheet(ESTATE_FILE, Estate))
     units: Sheet[Unit] = field(default_factory=lambda: Sheet("units.csv", Unit))
     aliases: Sheet[UnitAlias] = field(default_factory=lambda: Sheet("unit_aliases.csv", UnitAlias))
+    successions: Sheet[Succession] = field(
+        default_factory=lambda: Sheet("successions.csv", Succession)
+    )
     servers: Sheet[Server] = field(default_factory=lambda: Sheet("servers.csv", Server))
     groups: Sheet[ServerGroup] = field(
         default_factory=lambda: Sheet("server_groups.csv", ServerGroup)
@@ -108,6 +118,10 @@ class Reading:
     maintenance: Sheet[Maintenance] = field(
         default_factory=lambda: Sheet("maintenance.csv", Maintenance)
     )
+    silences: Sheet[Silence] = field(default_factory=lambda: Sheet("silences.csv", Silence))
+    link_limits: Sheet[LinkLimit] = field(
+        default_factory=lambda: Sheet("link_limits.csv", LinkLimit)
+    )
     directives: Sheet[Directive] = field(default_factory=lambda: Sheet("directives.csv", Directive))
     obligations: Sheet[Obligation] = field(
         default_factory=lambda: Sheet("obligations.csv", Obligation)
@@ -126,8 +140,20 @@ class Reading:
     returns: Sheet[HardwareReturn] = field(
         default_factory=lambda: Sheet("hardware_returns.csv", HardwareReturn)
     )
+    limits: Sheet[HardwareLimit] = field(
+        default_factory=lambda: Sheet("hardware_limits.csv", HardwareLimit)
+    )
+    exceptions: Sheet[AntivirusException] = field(
+        default_factory=lambda: Sheet("antivirus_exceptions.csv", AntivirusException)
+    )
     requests: Sheet[SeatRequest] = field(
         default_factory=lambda: Sheet("seat_requests.csv", SeatRequest)
+    )
+    difficulties: Sheet[Difficulty] = field(
+        default_factory=lambda: Sheet("difficulties.csv", Difficulty)
+    )
+    posts: Sheet[ResponsiblePost] = field(
+        default_factory=lambda: Sheet("responsible_posts.csv", ResponsiblePost)
     )
 
     @property
@@ -135,6 +161,7 @@ class Reading:
         return (
             self.units,
             self.aliases,
+            self.successions,
             self.servers,
             self.groups,
             self.allocations,
@@ -143,6 +170,8 @@ class Reading:
             self.notice_steps,
             self.office_spans,
             self.maintenance,
+            self.silences,
+            self.link_limits,
             self.directives,
             self.obligations,
             self.demands,
@@ -153,7 +182,11 @@ class Reading:
             self.readings,
             self.training,
             self.returns,
+            self.limits,
+            self.exceptions,
             self.requests,
+            self.difficulties,
+            self.posts,
         )
 
     def registry(self) -> Registry:
@@ -162,6 +195,7 @@ class Reading:
             estates=self.estates.records,
             units=self.units.records,
             unit_aliases=self.aliases.records,
+            successions=self.successions.records,
             servers=self.servers.records,
             server_groups=self.groups.records,
             allocations=self.allocations.records,
@@ -170,6 +204,8 @@ class Reading:
             notice_steps=self.notice_steps.records,
             office_spans=self.office_spans.records,
             maintenance=self.maintenance.records,
+            silences=self.silences.records,
+            link_limits=self.link_limits.records,
             directives=self.directives.records,
             obligations=self.obligations.records,
             letter_demands=self.demands.records,
@@ -180,5 +216,9 @@ class Reading:
             receipt_readings=self.readings.records,
             training_lines=self.training.records,
             hardware_returns=self.returns.records,
+            hardware_limits=self.limits.records,
+            antivirus_exceptions=self.exceptions.records,
             seat_requests=self.requests.records,
+            difficulties=self.difficulties.records,
+            responsible_posts=self.posts.records,
         )

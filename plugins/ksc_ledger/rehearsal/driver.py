@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from typing import Any
 from rich.console import Console
 
 from ksc_ledger import settings as settings_module
-from ksc_ledger.clock import VIETNAM, RehearsalClock
+from ksc_ledger.clock import VIETNAM, RehearsalClock, vietnamese_date
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.rehearsal import airflow_process, home, summary, timeline
+from ksc_ledger.rehearsal import airflow_process, deliveries, home, summary, timeline
 from ksc_ledger.rehearsal.airflow_api import AirflowApi
 from ksc_ledger.rehearsal.airflow_process import Airflow
 from ksc_ledger.settings import Places
@@ -33,6 +33,11 @@ POOLS = {
     "warehouse_writer": (1, "Kho DuckDB chỉ có một người ghi"),
 }
 FINISHED = {"success", "failed"}
+DEEDS = {
+    timeline.Deed.COLLECT: "thu thập",
+    timeline.Deed.WATCH: "theo dõi kết nối",
+    timeline.Deed.DEADLINES: "xét thời hạn",
+}
 
 
 @dataclass
@@ -44,6 +49,8 @@ class Rehearsal:
     port: int
     console: Console
     began: float = 0.0
+    letter_runs: dict[timeline.WantedLetter, str] = field(default_factory=dict)
+    delivered: set[deliveries.Delivery] = field(default_factory=set)
 
     def run(self, *, once: bool) -> int:
         """Run to the end of the timeline; keep the UI up unless ``once``. 0 when all held."""
@@ -59,18 +66,27 @@ class Rehearsal:
                 for number, step in enumerate(plan.steps, 1):
                     self.say(
                         f"[{number}/{len(plan.steps)}] {_local(step.at)} "
-                        f"{'thu thập' if step.deed is timeline.Deed.COLLECT else 'theo dõi kết nối'}"
+                        f"{DEEDS[step.deed]}"
                         f"{': ' + step.note if step.note else ''}"
                     )
                     self._move(clock, simulator, step.at, is_driven=True)
                     self._do(step, airflow, api)
+                    if step.deed is timeline.Deed.COLLECT:
+                        self._ask_for_letters(api, step.at)
+                self._ask_for_letters(api, None)
+                self._wait_for_letters(airflow, api)
                 self._wait_until_quiet(airflow, api)
                 conf = {"as_of_at": plan.ends_at.isoformat()}
                 run = api.trigger("deliver_mail", conf, "Thư còn lại của buổi diễn tập")
                 self._wait_for_run(airflow, api, "deliver_mail", run)
                 self._wait_until_quiet(airflow, api)
+                run = api.trigger("keep_house", conf, "Giữ nhà cuối buổi diễn tập")
+                self._wait_for_run(airflow, api, "keep_house", run)
                 report = summary.report(
-                    settings_module.load(airflow.env), timeline.expected(self.scenarios)
+                    settings_module.load(airflow.env),
+                    timeline.expected(self.scenarios),
+                    list(self.letter_runs),
+                    timeline.expected_reports(self.scenarios),
                 )
                 self._move(clock, simulator, plan.ends_at, is_driven=False)
                 failed = self._failed_runs(api)
@@ -133,6 +149,7 @@ class Rehearsal:
     def _airflow(self, places: Places) -> Iterator[tuple[Airflow, AirflowApi]]:
         registry = home.gather_registry(self.scenarios, self.home / "registry")
         home.gather_contacts(self.scenarios, self.home / "contacts.csv")
+        home.gather_page_users(self.scenarios, self.home / "page_users.csv")
         made = home.make_secrets(places)
         port = airflow_process.free_port(self.port)
         env = airflow_process.environment(places, registry, made, port, dict(os.environ))
@@ -224,9 +241,56 @@ class Rehearsal:
                 mails = api.trigger("deliver_mail", conf, note)
                 self._wait_for_run(airflow, api, "deliver_mail", mails)
             return
+        if step.deed is timeline.Deed.DEADLINES:
+            run = api.trigger("watch_deadlines", conf, note)
+            self._wait_for_run(airflow, api, "watch_deadlines", run)
+            mails = api.trigger("deliver_mail", conf, note)
+            self._wait_for_run(airflow, api, "deliver_mail", mails)
+            return
+        received = self._receive(step, airflow, api, note)
         run = api.trigger("collect_endpoints", conf, note)
+        if received:  # meanwhile the servers are asked: the marts need both
+            self._wait_for_run(airflow, api, "receive_unit_reports", received)
         self._wait_for_run(airflow, api, "collect_endpoints", run)
         self._wait_for_build(airflow, api, run, note)
+
+    def _receive(
+        self, step: timeline.Step, airflow: Airflow, api: AirflowApi, note: str
+    ) -> str | None:
+        """Let the files that units have sent by now be received; the run, if there is any."""
+        due = [
+            one
+            for one in deliveries.deliveries(self.scenarios)
+            if one.received_at <= step.at and one not in self.delivered
+        ]
+        if not due:
+            return None
+        deliveries.deliver(due, airflow.places)
+        self.delivered.update(due)
+        conf = {"as_of_at": step.at.isoformat()}
+        return api.trigger("receive_unit_reports", conf, f"{len(due)} tệp của đơn vị. {note}")
+
+    def _ask_for_letters(self, api: AirflowApi, published_at: datetime | None) -> None:
+        """Ask for the letters whose day was over when the marts were last published; None: all.
+
+        They are written while the rehearsal goes on: what was counted on that day stays as it is.
+        """
+        for letter in timeline.wanted_letters(self.scenarios):
+            is_over = published_at is None or letter.as_of_date < vietnamese_date(published_at)
+            if is_over and letter not in self.letter_runs:
+                params = {
+                    "estate": letter.estate_code,
+                    "as_of": letter.as_of_date.isoformat(),
+                    "kind": letter.kind,
+                    "unit_code": letter.unit_code,
+                    "unit_sheets": "mail",
+                }
+                note = f"Công văn {letter.kind} của {letter.unit_code}"
+                self.letter_runs[letter] = api.trigger("write_letters", params, note)
+
+    def _wait_for_letters(self, airflow: Airflow, api: AirflowApi) -> None:
+        for run in self.letter_runs.values():
+            self._wait_for_run(airflow, api, "write_letters", run)
 
     def _wait_for_run(self, airflow: Airflow, api: AirflowApi, dag_id: str, run_id: str) -> None:
         end = time.monotonic() + RUN_SECONDS

@@ -27,13 +27,16 @@ BEGUN_AFRESH = (
     "inbox",
     "mail",
     "letters",
+    "data_docs",
     "simulator",
     "registry",
     "run",
 )
 
-# Airflow's simple auth manager knows these four roles; who may see which unit comes with the page.
-USERS = {"quantri": "admin", "vanhanh": "op", "canbo": "user", "kiemtra": "viewer"}
+# Airflow's simple auth manager knows four roles of its own; these are the ones in Airflow.
+USERS = {"quantri": "admin", "vanhanh": "op", "canbo": "viewer", "kiemtra": "viewer"}
+# And these are the ones on the page; an officer's unit is a fact of a scenario (page_users.csv).
+PAGE_ROLES = {"quantri": "engineer", "vanhanh": "ops", "kiemtra": "auditor"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,20 @@ def gather_contacts(scenarios: list[Path], target: Path) -> None:
             header, *rows = file.read_text("utf-8").splitlines()
             lines += rows if lines else [header, *rows]
     write_private(target, "\n".join(lines or ["role,unit_code,name,address"]) + "\n")
+
+
+def gather_page_users(scenarios: list[Path], target: Path) -> None:
+    """Say who sees what on the page: our own users, and the officers that scenarios name.
+
+    A user of the same name in a later scenario is left out: the first one's unit counts.
+    """
+    rows = {user: f"{user},{role}," for user, role in PAGE_ROLES.items()}
+    for scenario in scenarios:
+        file = scenario / "page_users.csv"
+        if file.exists():
+            for row in file.read_text("utf-8").splitlines()[1:]:
+                rows.setdefault(row.partition(",")[0], row)
+    write_private(target, "\n".join(["user_name,role,unit_code", *rows.values()]) + "\n")
 
 
 def gather_registry(scenarios: list[Path], target: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ksc_ledger.errors import LedgerError
 class Deed(StrEnum):
     COLLECT = "collect"
     WATCH = "watch"
+    DEADLINES = "deadlines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,16 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedLetter:
+    """A letter that the run has written once the day of its figures is over."""
+
+    estate_code: str
+    as_of_date: date
+    kind: str
+    unit_code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A figure the run must reproduce: columns of fct_unit_coverage_daily for one unit and day."""
 
@@ -43,6 +54,15 @@ class Figure:
     shown: dict[str, str]
     children_with_seats: int | None
     letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedReport:
+    """What a unit reported beside what was observed: columns of rpt_reported_vs_observed."""
+
+    unit_code: str
+    report_date: date
+    counts: dict[str, int]
 
 
 def merged(scenarios: list[Path]) -> Timeline:
@@ -64,6 +84,23 @@ def merged(scenarios: list[Path]) -> Timeline:
     return Timeline(steps, max(ends))
 
 
+def wanted_letters(scenarios: list[Path]) -> list[WantedLetter]:
+    """The letters that the scenarios ask for, by the day of their figures."""
+    wanted = []
+    for scenario in scenarios:
+        raw = _read(scenario / "scenario.yml")
+        wanted += [
+            WantedLetter(
+                estate_code=str(raw["estate_code"]),
+                as_of_date=date.fromisoformat(str(entry["as_of"])),
+                kind=str(entry["kind"]),
+                unit_code=str(entry["unit_code"]),
+            )
+            for entry in raw.get("letters", [])
+        ]
+    return sorted(wanted, key=lambda one: one.as_of_date)
+
+
 def expected(scenarios: list[Path]) -> list[Figure]:
     """Every figure of the scenarios' ``expected.yml``."""
     figures = []
@@ -81,6 +118,17 @@ def expected(scenarios: list[Path]) -> list[Figure]:
                 )
             )
     return figures
+
+
+def expected_reports(scenarios: list[Path]) -> list[ExpectedReport]:
+    """Every row of rpt_reported_vs_observed that the scenarios' ``expected.yml`` names."""
+    found = []
+    for scenario in scenarios:
+        for raw in _read(scenario / "expected.yml").get("reported", []):
+            counts = {name: int(value) for name, value in raw.items() if name.endswith("_count")}
+            day = date.fromisoformat(str(raw["report_date"]))
+            found.append(ExpectedReport(str(raw["unit_code"]), day, counts))
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

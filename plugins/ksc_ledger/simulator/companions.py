@@ -17,7 +17,7 @@ from typing import Any, Final
 from ksc_ledger.clock import vietnamese_date
 from ksc_ledger.simulator import cells
 from ksc_ledger.simulator.scenario import Scenario
-from ksc_ledger.simulator.tables import Mistake, Tables, read_yaml, yaml_lines
+from ksc_ledger.simulator.tables import Mistake, Tables, YamlLines, read_yaml, yaml_lines
 
 EXPECTED: Final = "expected.yml"
 INBOX: Final = "inbox/inbox.csv"
@@ -124,14 +124,15 @@ def _expected(folder: Path, scenario: Scenario, units: frozenset[str] | None) ->
         return
     where_in_file = yaml_lines(folder / EXPECTED)
     for name in raw:
-        if name != "figures":
+        if name not in ("figures", "reported"):
             yield Mistake(
                 EXPECTED,
                 where_in_file.of(str(name)),
                 str(name),
                 f"Mục {name!r} không có trong định dạng.",
-                "Chỉ dùng: figures.",
+                "Chỉ dùng: figures, reported.",
             )
+    yield from _reported(raw.get("reported", []), where_in_file, units)
     entries = raw.get("figures")
     if not isinstance(entries, list):
         yield Mistake(
@@ -158,6 +159,32 @@ def _expected(folder: Path, scenario: Scenario, units: frozenset[str] | None) ->
         if day is not None:
             yield from _out_of_time(figure, day, scenario)
             yield from _stated_twice(figure, day, stated)
+
+
+REPORTED: Final = ("reported_count", "observed_count", "allocated_count", "difference_count")
+
+
+def _reported(
+    entries: object, where_in_file: YamlLines, units: frozenset[str] | None
+) -> Iterator[Mistake]:
+    """Rows of rpt_reported_vs_observed: unit_code, report_date and any of its counts."""
+    lines = where_in_file.entries.get("reported", ())
+    for position, entry in enumerate(entries if isinstance(entries, list) else [None]):
+        where = lines[position] if position < len(lines) else {}
+        members = entry if isinstance(entry, dict) else {}
+        row = _Figure({str(name): value for name, value in members.items()}, where)
+        counts = [value for name, value in row.members.items() if name in REPORTED]
+        is_known = row.members.keys() <= {"unit_code", "report_date", *REPORTED}
+        is_whole = all(isinstance(one, int) and not isinstance(one, bool) for one in counts)
+        if not (is_known and counts and is_whole and _day(row.members.get("report_date"))):
+            yield row.mistake(
+                "reported",
+                "Dòng đối chiếu báo cáo không đúng dạng.",
+                f"Ghi unit_code, report_date và các số nguyên: {', '.join(REPORTED)}.",
+            )
+        unknown = _unknown_unit(units, str(row.members.get("unit_code")))
+        if unknown:
+            yield row.mistake("unit_code", *unknown)
 
 
 def _figure(figure: _Figure, units: frozenset[str] | None) -> Iterator[Mistake]:

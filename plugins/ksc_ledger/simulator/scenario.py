@@ -24,7 +24,8 @@ from ksc_ledger.simulator.tables import (
 )
 
 OUTCOMES: Final = ("cured", "deleted", "quarantined", "blocked", "notcured")
-ACTIONS: Final = ("collect", "watch")
+ACTIONS: Final = ("collect", "watch", "deadlines")
+LETTER_MEMBERS: Final = ("as_of", "kind", "unit_code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +258,7 @@ def _read_head(folder: Path, mistakes: list[Mistake]) -> dict[str, Any]:
         where = lines.of(name) if line is None else line
         mistakes.append(Mistake("scenario.yml", where, name, text, remedy))
 
-    known = ("name", "title", "estate_code", "timeline", "ends_at")
+    known = ("name", "title", "estate_code", "timeline", "ends_at", "letters")
     for name in raw:
         if name not in known:
             note(
@@ -301,7 +302,23 @@ def _read_head(folder: Path, mistakes: list[Mistake]) -> dict[str, Any]:
                 f"({timeline[-1].written}, dòng {timeline[-1].line}).",
                 "Ghi thời điểm không sớm hơn mốc cuối.",
             )
+    _check_letters(raw.get("letters", []), note)
     return head
+
+
+def _check_letters(raw: object, note: _Note) -> None:
+    """The letters that the rehearsal has written: each a day, a kind and a unit."""
+    sample = '{as_of: "2022-10-12", kind: don_doc, unit_code: dtp_872}'
+    for position, entry in enumerate(raw if isinstance(raw, list) else [raw], 1):
+        is_whole = isinstance(entry, dict) and set(entry) == set(LETTER_MEMBERS)
+        if not is_whole or not all(cells.CODE.fullmatch(str(entry[n])) for n in LETTER_MEMBERS[1:]):
+            note("letters", f"Công văn thứ {position} ghi chưa đúng.", f"Mỗi dòng ghi {sample}.")
+            continue
+        try:
+            date.fromisoformat(str(entry["as_of"]))
+        except ValueError:
+            text = f"Công văn thứ {position}: {entry['as_of']!r} không phải là ngày."
+            note("letters", text, f"Ghi dạng {sample}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +364,10 @@ def _wrong_members(entry: Mapping[Any, Any]) -> Iterator[tuple[str, str, str]]:
         yield "at", "thiếu at.", f"Ghi at: {_SAMPLE_INSTANT}."
     elif _yaml_instant(entry["at"]) is None:
         yield "at", *_no_instant(entry["at"])
-    allowed = "Chọn một trong: collect (thu thập mọi máy chủ), watch (một nhịp theo dõi kết nối)."
+    allowed = (
+        "Chọn một trong: collect (thu thập mọi máy chủ), watch (một nhịp theo dõi kết nối), "
+        "deadlines (xét thời hạn)."
+    )
     if entry.get("do") is None:
         yield "do", "thiếu do.", allowed
     elif entry["do"] not in ACTIONS:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ksc_ledger import letters
-from ksc_ledger.letters.model import ReportForm, Section
+from ksc_ledger.letters.model import Section
 from unit.letters.reading import annex_tables, cells_of, sheet_of
-from unit.letters.three_letters import letter_a, letter_b
+from unit.letters.three_letters import letter_b
 
 HOSTILE = [
     '=HYPERLINK("http://x.example";"Mở")',
@@ -48,26 +48,3 @@ def test_counts_are_numbers_and_unknown_is_empty(tmp_path: Path) -> None:
     cells = cells_of(letters.write(letter_b(), tmp_path).xlsx)
     (row,) = [row for row in cells if row[1] == "Phòng Nội vụ"]
     assert row == [2, "Phòng Nội vụ", 9, None, 6, pytest.approx(6 / 9), 6, None, None, None, None]
-
-
-def test_the_report_form_is_filled_in_as_far_as_we_know(tmp_path: Path) -> None:
-    form = ReportForm(
-        estate_code="dong_thap",
-        unit_code="dtp_872_pnv",
-        unit_name="Phòng Nội vụ",
-        as_of_date=letter_a().as_of_date,
-        rows=(letter_a().rows[1],),
-        recipient="Phòng Văn hóa và Thông tin huyện",
-        due="chậm nhất ngày 19/10/2022",
-    )
-    path = letters.write_report_form(form, tmp_path)
-    assert path.name == "2022-10-12-mau_bao_cao-dtp_872_pnv.xlsx"
-    cells = cells_of(path)
-    assert cells[4] == [
-        "STT", "Tên đơn vị", "Số bản quyền được phân bổ", "Số máy tính hiện có",
-        "Số máy đã cài đặt", "Tỷ lệ (%)", "Số máy đặt đúng tên", "Số máy không đủ cấu hình",
-        "Nhu cầu bổ sung", "Khó khăn, vướng mắc", "Ghi chú",
-    ]  # fmt: skip
-    assert cells[5] == [1, "Phòng Nội vụ", 12, None, 12, 1, 12, None, None, None, None]
-    assert cells[6][:7] == [None, "Tổng cộng", 12, None, 12, 1, 12]
-    assert "chậm nhất ngày 19/10/2022" in str(cells[2][0])

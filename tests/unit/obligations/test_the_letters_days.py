@@ -12,14 +12,16 @@ import pytest
 
 from integration.the_road import Road, road
 from ksc_ledger import letters
+from ksc_ledger.clock import VIETNAM
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.letters.model import Letter, LetterKind
-from ksc_ledger.obligations import Judged, Published, judge, letter_of, report_forms
+from ksc_ledger.letters.model import GapReason, Letter, LetterKind, Presence
+from ksc_ledger.obligations import Judged, Published, judge, letter_of, report_forms, unit_sheets
 from ksc_ledger.obligations.evidence import Filed
 from ksc_ledger.obligations.reallocation import reallocations
-from ksc_ledger.registry import HardwareReturn, Registry, in_force, load
+from ksc_ledger.registry import Difficulty, HardwareReturn, Registry, in_force, load
 from ksc_ledger.rules.deadlines import Status
-from unit.letters.reading import annex_tables, cells_of, text_of
+from ksc_ledger.state import open_state, outbox
+from unit.letters.reading import annex_tables, cells_of, opened, text_of
 
 SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios"
 REPORT, ROLL_UP, TRAINING = "tm_2022_bao_cao", "tm_2022_tong_hop", "dtp_2023_tap_huan"
@@ -320,3 +322,160 @@ def test_seats_of_documented_weak_machines_go_to_who_runs_without_a_seat(
     assert proposal.proposed_count == 2
     assert proposal.documents == ("Công văn phản hồi cấu hình",)
     assert plan.left == {"dtp_872_tnmt": 1}
+
+
+# Letters about the term and the training, and the units' one-pagers
+
+
+def test_a_letter_about_the_training_counts_who_came(published: Published, tmp_path: Path) -> None:
+    made = letter(published, "training", "dtp", date(2023, 10, 20))
+    assert [len(section.rows) for section in made.sections] == [20, 12]
+    assert Counter(row.presence for row in made.rows) == {
+        Presence.PRESENT: 28,
+        Presence.ABSENT: 2,
+        Presence.WAIVED: 1,
+        Presence.UNKNOWN: 1,
+    }
+    paths = letters.write(made, tmp_path)
+    text = text_of(paths.docx)
+    assert "28 cơ quan, đơn vị đã cử người dự tập huấn; 1 nơi được miễn; 2 nơi vắng" in text
+    assert "Căn cứ Công văn tháng 10/2023 của Sở Thông tin và Truyền thông" in text
+    shown = [row for table in annex_tables(paths.docx) for row in table]
+    assert ["18", "Sở Ngoại vụ", "Vắng", ""] in shown
+    rows = cells_of(paths.xlsx)
+    assert [18, "Sở Ngoại vụ", "Vắng", None] in rows
+    proof = json.loads(paths.json.read_text("utf-8"))
+    assert "absent" in [one["value"] for one in proof["figures"] if one["unit_code"] == "dtp_sngv"]
+
+
+def test_before_the_training_the_letter_accuses_nobody(published: Published) -> None:
+    made = letter(published, "training", "dtp", date(2023, 10, 18))
+    assert {row.presence for row in made.rows} == {Presence.UNKNOWN}
+
+
+def test_where_no_training_was_owed_no_letter_is_written(published: Published) -> None:
+    with pytest.raises(LedgerError) as caught:
+        letter(published, "training", "dtp_872", date(2022, 10, 12))
+    assert caught.value.code == "letter_without_training"
+
+
+def test_a_letter_about_the_term_has_the_keys_own_expiry_beside_the_documents(
+    published: Published, tmp_path: Path
+) -> None:
+    made = letter(published, "term", "ktm_613", date(2024, 1, 8))
+    assert made.term is not None
+    assert made.term.key_expires_at is not None
+    paths = letters.write(made, tmp_path)
+    text = text_of(paths.docx)
+    expiry = made.term.key_expires_at.astimezone(VIETNAM)
+    assert f"hết hạn lúc {expiry:%H:%M} ngày {expiry:%d/%m/%Y}" in text
+    assert "có 62 máy tính đang được bảo vệ trên 190 bản quyền" in text
+    (table,) = annex_tables(paths.docx)
+    assert table[-1] == ["", "Cộng", "190", "62"]
+
+
+def test_a_key_that_ran_out_is_not_named_as_the_expiry(published: Published) -> None:
+    """In October 2023 only the keys of 2022 had been read: what comes after them is not known."""
+    made = letter(published, "phan_bo", "dtp", date(2023, 10, 13))
+    assert made.term is not None
+    assert made.term.key_expires_at is None
+
+
+def test_every_unit_gets_its_sheet_with_the_names_of_that_day(
+    way: Road, published: Published, tmp_path: Path
+) -> None:
+    made = letter(published, "don_doc", "dtp_872", date(2022, 10, 12))
+    sheets = unit_sheets(published.registry, made, way.settings.places.named_marts_file)
+    assert len(sheets) == 27
+    assert sum(len(sheet.renames) + sheet.more_renames for sheet in sheets) == 20  # 255 less 235
+    commune = next(sheet for sheet in sheets if sheet.unit_code == "dtp_872_30058")
+    assert commune.totals.installed_count == 4
+    assert len(commune.renames) == 4
+    assert all(one.suggested_name.startswith("MYDONG-") for one in commune.renames)
+    suggested = [one.suggested_name for sheet in sheets for one in sheet.renames]
+    assert len(set(suggested)) == 20
+    (duty,) = commune.duties
+    assert duty.startswith("Báo cáo kết quả cài đặt về Ủy ban nhân dân huyện")
+    assert duty.endswith("để tổng hợp: chậm nhất ngày 19/10/2022")
+    path = letters.write_unit_sheet(commune, tmp_path).docx
+    (renames,) = opened(path).tables
+    assert len(renames.rows) == 5
+    assert len(opened(path).inline_shapes) == 1
+
+
+def test_what_is_wrong_with_a_machine_is_told_to_its_unit(
+    way: Road, published: Published, tmp_path: Path
+) -> None:
+    made = letter(published, "don_doc", "ktm_613", date(2024, 1, 8))
+    sheets = unit_sheets(published.registry, made, way.settings.places.named_marts_file)
+    office = next(sheet for sheet in sheets if sheet.unit_code == "ktm_613_vpub")
+    problems = Counter(one.problems for one in office.offenders)
+    assert problems["không bật bảo vệ thời gian thực"] == office.parts[GapReason.NOT_PROTECTED]
+    text = [
+        cell.text
+        for table in opened(letters.write_unit_sheet(office, tmp_path).docx).tables
+        for row in table.rows
+        for cell in row.cells
+    ]
+    assert "không bật bảo vệ thời gian thực" in text
+
+
+def test_difficulties_that_wait_for_an_answer_stand_in_the_annex(published: Published) -> None:
+    words, day = published.registry, date(2022, 10, 12)
+
+    def difficulty(name: str, raised: date, answered: date | None) -> Difficulty:
+        return Difficulty(
+            estate_code="dong_thap",
+            difficulty_id=name,
+            unit_code="dtp_872_30052",
+            raised_date=raised,
+            difficulty_text=f"Vướng mắc {name}",
+            owner_post="Trưởng phòng Văn hóa và Thông tin",
+            answer_text="Đã xử lý" if answered else None,
+            answered_date=answered,
+            source_document="Báo cáo của xã",
+        )
+
+    rows = (
+        difficulty("a", date(2022, 10, 11), None),
+        difficulty("b", date(2022, 10, 1), date(2022, 10, 12)),
+        difficulty("c", date(2022, 10, 13), None),
+        difficulty("d", date(2022, 10, 1), date(2022, 10, 13)),
+    )
+    made = letter_of(
+        words.model_copy(update={"difficulties": rows}),
+        published,
+        LetterKind.DON_DOC,
+        "dtp_872",
+        day,
+    )
+    (row,) = [one for one in made.rows if one.unit_code == "dtp_872_30052"]
+    assert row.difficulties == "Vướng mắc a; Vướng mắc d"
+
+
+@pytest.mark.airflow
+def test_the_task_writes_letter_forms_and_sheets_and_mails_each_sheet_once(
+    way: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ksc_ledger.orchestration import lettering
+
+    params = {
+        "estate": "dong_thap",
+        "as_of": "2022-10-12",
+        "kind": "don_doc",
+        "unit_code": "dtp_872",
+        "unit_sheets": "mail",
+    }
+    context = {"params": params}
+    monkeypatch.setenv("KSC_LEDGER_HOME", str(way.settings.home))
+    monkeypatch.setenv("KSC_LEDGER_REGISTRY", str(way.settings.registry))
+    monkeypatch.setattr(lettering, "die_with_parent", lambda: None)
+    monkeypatch.setattr(lettering, "get_current_context", lambda: context)
+    files = lettering.write_letter()
+    kinds = Counter(Path(name).suffix for name in files)
+    assert kinds == {".docx": 28, ".json": 28, ".xlsx": 28}
+    folder = way.settings.places.letters
+    assert all((folder / name).is_file() for name in files)
+    assert lettering.write_letter() == files
+    mails = outbox.mails(open_state(way.settings.state_url))
+    assert Counter(mail.mail_kind for mail in mails)["unit_sheet"] == 27

@@ -595,6 +595,52 @@ def test_a_silence_holds_mails_without_calling_it_maintenance() -> None:
     assert ("lost", "ops_team", A) in estate.sent()
 
 
+def test_a_server_may_have_limits_of_its_own() -> None:
+    """Both districts are cut at once; the second is on a satellite and confirmed more slowly."""
+    slow = Limits(k_down=6, t_down=30 * MINUTE, reminders=(8 * HOUR,))
+    policy = replace(a_policy(districts=(A, "huyen_b")), server_limits={"huyen_b": slow})
+    estate = an_estate_that_is_up(policy=policy)
+    cut = {A: "cut", "huyen_b": "cut"}
+    estate.ticks(4, cut)
+    assert (estate.state(A), estate.state("huyen_b")) == (LinkState.DOWN, LinkState.SUSPECT)
+    estate.ticks(2, cut)
+    assert estate.state("huyen_b") is LinkState.SUSPECT
+    estate.tick(cut)
+    assert estate.state("huyen_b") is LinkState.DOWN
+    estate.ticks(int(5 * HOUR / TICK), cut)
+    assert ("still_lost", "ops_team", A) in estate.sent(NoticeKind.STILL_LOST)
+    assert ("still_lost", "ops_team", "huyen_b") not in estate.sent(NoticeKind.STILL_LOST)
+
+
+@pytest.mark.parametrize(
+    ("k_down", "state"), [(3, LinkState.DOWN), (4, LinkState.DOWN), (5, LinkState.SUSPECT)]
+)
+def test_new_limits_count_from_the_next_tick_and_keep_what_was_counted(
+    k_down: int, state: LinkState
+) -> None:
+    """P16: three bad ticks were counted under patient limits when the row was changed."""
+    patient = Limits(k_down=50)
+    estate = an_estate_that_is_up(
+        policy=replace(a_policy(districts=(A, "huyen_b")), server_limits={A: patient})
+    )
+    estate.ticks(3, "cut")
+    estate.policy = replace(estate.policy, server_limits={A: Limits(k_down=k_down)})
+    estate.tick("cut")
+    assert estate.state(A) is state
+
+
+def test_limits_that_change_during_an_outage_keep_its_incident() -> None:
+    estate = an_estate_that_is_up()
+    estate.ticks(4, "cut")
+    (opened,) = estate.of(OutageOpened)
+    estate.policy = replace(estate.policy, server_limits={A: Limits(k_down=50, k_up=1)})
+    estate.ticks(10, "cut")
+    estate.ticks(3, "ok")
+    (closed,) = estate.of(OutageClosed)
+    assert closed.incident_id == opened.outage.incident_id
+    assert len(estate.of(OutageOpened)) == 1
+
+
 def test_whoever_was_told_hears_of_the_return_even_inside_a_window() -> None:
     window = a_mute(MuteKind.MAINTENANCE, START + HOUR, 2 * HOUR)
     estate = an_estate_that_is_up(policy=a_policy(districts=(A,), mutes=(window,)))

@@ -45,13 +45,19 @@ LOSS_KINDS = {
     NoticeKind.STILL_LOST,
 }
 LIMITS = a_policy().limits
+# One district is confirmed more slowly than the others.
+SLOW = DISTRICTS[1]
+SERVER_LIMITS = {
+    SLOW: replace(LIMITS, k_down=5, t_down=5 * TICK, k_up=3, t_up=3 * TICK),
+}
 
 
 def expected_outages(
-    evidence: list[tuple[datetime, bool]],
+    evidence: list[tuple[datetime, bool]], code: str
 ) -> list[tuple[datetime, datetime, datetime | None, datetime | None]]:
     """(started, confirmed, ended, recovery confirmed) of every outage in a server's evidence."""
     outages: list[tuple[datetime, datetime, datetime | None, datetime | None]] = []
+    limits = SERVER_LIMITS.get(code, LIMITS)
     place = 0
 
     def confirmed_from(start: int, is_lost: bool, count: int, age: timedelta) -> int | None:
@@ -72,13 +78,13 @@ def expected_outages(
 
     while True:
         for start in runs(place, True):
-            down = confirmed_from(start, True, LIMITS.k_down, LIMITS.t_down)
+            down = confirmed_from(start, True, limits.k_down, limits.t_down)
             if down is not None:
                 break
         else:
             return outages
         for back in runs(down + 1, False):
-            up = confirmed_from(back, False, LIMITS.k_up, LIMITS.t_up)
+            up = confirmed_from(back, False, limits.k_up, limits.t_up)
             if up is not None:
                 break
         else:
@@ -95,7 +101,7 @@ def machine_for(advance: AdvanceFunction) -> type[RuleBasedStateMachine]:
         def __init__(self) -> None:
             super().__init__()
             self.advance = advance
-            self.policy = a_policy()
+            self.policy = replace(a_policy(), server_limits=SERVER_LIMITS)
             self.watch = Watch(estate_code="mau")
             self.at = START
             self.world = dict.fromkeys(DISTRICTS, "ok")
@@ -307,7 +313,7 @@ def machine_for(advance: AdvanceFunction) -> type[RuleBasedStateMachine]:
                 assert notice.created_at > min(one.created_at for one in first)
             if notice.kind is NoticeKind.BACK:
                 assert notice.role in told, "P12: back to somebody who was not told"
-                known = expected_outages(self.evidence[str(code)])
+                known = expected_outages(self.evidence[str(code)], str(code))
                 assert known, "P2: back from an outage that never was"
                 start, _, end, _ = known[-1]
                 assert end is not None
@@ -321,7 +327,7 @@ def machine_for(advance: AdvanceFunction) -> type[RuleBasedStateMachine]:
 
         def must_be_told(self, code: str) -> None:
             """P3 and P5: a confirmed loss that nothing holds has been told to the ops team."""
-            outages = expected_outages(self.evidence[code])
+            outages = expected_outages(self.evidence[code], code)
             if not outages or outages[-1][2] is not None:
                 return
             link = self.watch.link(code)
@@ -363,7 +369,7 @@ def machine_for(advance: AdvanceFunction) -> type[RuleBasedStateMachine]:
                 return False
             if evidence[-1][1]:
                 return True
-            outages = expected_outages(evidence)
+            outages = expected_outages(evidence, PROVINCE)
             last_lost = max(at for at, is_lost in evidence if is_lost)
             up_at = next(at for at, is_lost in evidence if at > last_lost)
             if outages:
@@ -412,7 +418,7 @@ def machine_for(advance: AdvanceFunction) -> type[RuleBasedStateMachine]:
                     for incident_id, effect in self.opened.items()
                     if effect.server_code == code
                 ]
-                assert mine == [one[:3] for one in expected_outages(evidence)], code
+                assert mine == [one[:3] for one in expected_outages(evidence, code)], code
 
         @invariant()
         def those_told_hear_of_the_end(self) -> None:

@@ -28,6 +28,7 @@ The mutants, by what they get wrong:
 24. canary_ignored: our own blindness is taken for everybody's loss
 25. acknowledgement_ignored: reminders go on after somebody took the outage on
 26. unknown_counts_from_the_tick: silence is shown from when it was noticed, not from when it began
+27. server_limits_ignored: a server with limits of its own is judged by the estate's
 """
 
 from __future__ import annotations
@@ -152,8 +153,13 @@ MUTANTS = (
     ),
     Mutant(
         "unknown_counts_from_the_tick",
-        "if self.at - known_until < self.policy.limits.unknown_after:",
-        "if self.at - known_until < 2 * self.policy.limits.unknown_after:",
+        "if self.at - known_until < self._limits.unknown_after:",
+        "if self.at - known_until < 2 * self._limits.unknown_after:",
+    ),
+    Mutant(
+        "server_limits_ignored",
+        "return self.policy.limits_of(self.server.server_code)",
+        "return self.policy.limits",
     ),
 )
 # A fixed sample for the fast suite; `make test-long` takes all of them.

@@ -163,6 +163,26 @@ def test_a_broken_file_of_figures_is_a_mistake_and_no_crash(
     assert ("expected.yml", field) in {(m.file, m.field) for m in check_scenario(folder)}
 
 
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (
+            "{unit_code: dtp, report_date: 2023-10-13, reported_count: 8, difference_count: -1}",
+            None,
+        ),
+        ("{unit_code: dtp_999, report_date: 2023-10-13, reported_count: 8}", "unit_code"),
+        ("{unit_code: dtp, report_date: mai, reported_count: 8}", "reported"),
+        ("{unit_code: dtp, report_date: 2023-10-13}", "reported"),
+        ("{unit_code: dtp, report_date: 2023-10-13, reported_count: 8.5}", "reported"),
+        ("{unit_code: dtp, report_date: 2023-10-13, reported_count: 8, told: 1}", "reported"),
+    ],
+)
+def test_rows_of_reports_are_checked(tmp_path: Path, row: str, field: str | None) -> None:
+    folder = estate(tmp_path)
+    (folder / "expected.yml").write_text(f"figures: []\nreported:\n  - {row}\n", "utf-8")
+    assert mistakes(folder) == (set() if field is None else {("expected.yml", 3, field)})
+
+
 def test_a_missing_file_of_figures_is_told(tmp_path: Path) -> None:
     folder = estate(tmp_path)
     (folder / "expected.yml").unlink()

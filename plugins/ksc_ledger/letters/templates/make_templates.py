@@ -299,7 +299,12 @@ def signature(document: WordDocument) -> None:
 
 
 def annex(
-    document: WordDocument, columns: Sequence[Column], *, is_landscape: bool, size: float
+    document: WordDocument,
+    columns: Sequence[Column],
+    *,
+    is_landscape: bool,
+    size: float,
+    has_total: bool = True,
 ) -> None:
     section = document.add_section(WD_SECTION.NEW_PAGE)
     thin(document.paragraphs[-1], 1)  # the one that carries the break
@@ -325,28 +330,30 @@ def annex(
         after=4,
     )
     write(document.add_paragraph(), "{%p endif %}")
-    table = document.add_table(rows=5, cols=len(columns))
+    table = document.add_table(rows=5 if has_total else 4, cols=len(columns))
     table.style = "Table Grid"
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
-    head, begin, row, end, total = table.rows
+    head, begin, row, end, *total = table.rows
     mark_row(head, "tblHeader")
-    for one in (head, row, total):
+    for one in (head, row, *total):
         mark_row(one, "cantSplit")
     write(begin.cells[0].paragraphs[0], "{%tr for row in section.rows %}")
     write(end.cells[0].paragraphs[0], "{%tr endfor %}")
     for n, column in enumerate(columns):
         _cell(head.cells[n], Run(column.head, bold=True, size=size), CENTRE)
         _cell(row.cells[n], Run(column.row, size=size), column.align)
-        _cell(total.cells[n], Run(column.total, bold=True, size=size), column.align)
+        for last in total:
+            _cell(last.cells[n], Run(column.total, bold=True, size=size), column.align)
     fix_widths(table, [column.width for column in columns])
     write(document.add_paragraph(), "{%p endfor %}")
-    write(document.add_paragraph(), "{%p if sections|length > 1 %}")
-    write(
-        document.add_paragraph(),
-        Run("Tổng cộng: {{ allocated }} bản quyền.", bold=True),
-        before=6,
-    )
-    write(document.add_paragraph(), "{%p endif %}")
+    if has_total:
+        write(document.add_paragraph(), "{%p if sections|length > 1 %}")
+        write(
+            document.add_paragraph(),
+            Run("Tổng cộng: {{ allocated }} bản quyền.", bold=True),
+            before=6,
+        )
+        write(document.add_paragraph(), "{%p endif %}")
     write(
         document.add_paragraph(),
         Run(
@@ -474,6 +481,102 @@ def phan_bo() -> WordDocument:
     return document
 
 
+def term() -> WordDocument:
+    document = a_document()
+    set_page(document.sections[0])
+    number_pages(document.sections[0])
+    letterhead(document)
+    addressees(document)
+    bases(document)
+    body(
+        document,
+        "{% if term %}Bản quyền phần mềm phòng, chống mã độc tập trung {{ area }} có thời hạn theo "
+        "văn bản là {{ term }}. {% endif %}"
+        "{% if key_expires %}Theo khóa bản quyền đang dùng trên hệ thống, bản quyền hết hạn lúc ",
+        Run("{{ key_expires }}", bold=True),
+        "; từ thời điểm đó phần mềm không còn được cập nhật. {% endif %}"
+        "Tính đến ngày {{ as_of }} có {{ installed }} máy tính đang được bảo vệ trên {{ allocated }} "
+        "bản quyền được phân bổ (có phụ lục chi tiết kèm theo).",
+        "{% if source_sentence %} {{ source_sentence }}{% endif %}",
+    )
+    body(
+        document,
+        "Để việc bảo vệ máy tính không bị gián đoạn, {{ issuer_name }} {{ verb }} {{ accountable }} "
+        "thực hiện các nội dung sau:",
+    )
+    demands(document)
+    contact(document)
+    body(
+        document,
+        "{{ issuer_name }} {{ verb }} các cơ quan, đơn vị, địa phương quan tâm thực hiện./.",
+        is_last=True,
+    )
+    signature(document)
+    annex(
+        document,
+        (
+            Column("STT", "{{ row.number }}", "", 15),
+            Column("Tên đơn vị", "{{ row.unit_name }}", "Cộng", 74, LEFT),
+            Column(
+                "Số bản quyền được phân bổ", "{{ row.allocated }}", "{{ section.allocated }}", 33
+            ),
+            Column(
+                "Số máy hết được bảo vệ khi hết hạn",
+                "{{ row.installed }}",
+                "{{ section.installed }}",
+                33,
+            ),
+        ),
+        is_landscape=False,
+        size=13,
+    )
+    return document
+
+
+def training() -> WordDocument:
+    document = a_document()
+    set_page(document.sections[0])
+    number_pages(document.sections[0])
+    letterhead(document)
+    addressees(document)
+    bases(document)
+    body(
+        document,
+        "Theo danh sách điểm danh tính đến ngày {{ as_of }}, "
+        "{% if present %}{{ present }} cơ quan, đơn vị đã cử người dự tập huấn"
+        "{% else %}chưa có cơ quan, đơn vị nào dự tập huấn{% endif %}"
+        "{% if waived %}; {{ waived }} nơi được miễn{% endif %}"
+        "{% if absent %}; {{ absent }} nơi vắng{% endif %}"
+        "{% if unlisted %}; {{ unlisted }} nơi không có trong danh sách điểm danh{% endif %}"
+        " (có phụ lục chi tiết kèm theo).",
+    )
+    body(
+        document,
+        "{{ issuer_name }} {{ verb }} {{ accountable }} thực hiện các nội dung sau:",
+    )
+    demands(document)
+    contact(document)
+    body(
+        document,
+        "{{ issuer_name }} {{ verb }} các cơ quan, đơn vị, địa phương quan tâm thực hiện./.",
+        is_last=True,
+    )
+    signature(document)
+    annex(
+        document,
+        (
+            Column("STT", "{{ row.number }}", "", 15),
+            Column("Tên đơn vị", "{{ row.unit_name }}", "", 72, LEFT),
+            Column("Tham dự tập huấn", "{{ row.presence }}", "", 36),
+            Column("Ghi chú", "{{ row.note }}", "", 32, LEFT),
+        ),
+        is_landscape=False,
+        size=13,
+        has_total=False,
+    )
+    return document
+
+
 def phieu_don_vi() -> WordDocument:
     document = a_document()
     set_page(document.sections[0])
@@ -500,6 +603,9 @@ def phieu_don_vi() -> WordDocument:
         "Đạt mọi yêu cầu: {{ ok }} máy.",
         "{% if source_sentence %} {{ source_sentence }}{% endif %}",
     )
+    write(document.add_paragraph(), "{%p if responsible %}")
+    body(document, "Chịu trách nhiệm: {{ responsible }}.")
+    write(document.add_paragraph(), "{%p endif %}")
     write(document.add_paragraph(), "{{ chart }}", align=CENTRE, before=4, after=4)
     write(document.add_paragraph(), Run("Ba việc cần làm", bold=True), before=4, after=2)
     write(document.add_paragraph(), "{%p for line in action_lines %}")
@@ -532,7 +638,37 @@ def phieu_don_vi() -> WordDocument:
     ):
         _cell(head.cells[n], Run(title, bold=True, size=12), CENTRE)
         _cell(row.cells[n], Run(tag, size=12), align)
-    fix_widths(table, (12, 48, 58, 42))
+    fix_widths(table, (12, 46, 54, 48))
+    write(document.add_paragraph(), "{%p endif %}")
+    write(document.add_paragraph(), "{%p if more_renames %}")
+    body(document, "Và {{ more_renames }} máy khác; xem bảng rpt_wrong_name.")
+    write(document.add_paragraph(), "{%p endif %}")
+    write(document.add_paragraph(), "{%p if offenders %}")
+    write(
+        document.add_paragraph(), Run("Máy cần kiểm tra", bold=True), before=6, after=2
+    ).paragraph_format.keep_with_next = True
+    write(document.add_paragraph(), "{%p endif %}")
+    write(document.add_paragraph(), "{%p if offenders %}")
+    table = document.add_table(rows=4, cols=3)
+    table.style = "Table Grid"
+    table.alignment = WD_TABLE_ALIGNMENT.CENTER
+    head, begin, row, end = table.rows
+    mark_row(head, "tblHeader")
+    write(begin.cells[0].paragraphs[0], "{%tr for row in offenders %}")
+    write(end.cells[0].paragraphs[0], "{%tr endfor %}")
+    for n, (title, tag, align) in enumerate(
+        (
+            ("STT", "{{ row.number }}", CENTRE),
+            ("Tên máy", "{{ row.display_name }}", LEFT),
+            ("Vấn đề", "{{ row.problems }}", LEFT),
+        )
+    ):
+        _cell(head.cells[n], Run(title, bold=True, size=12), CENTRE)
+        _cell(row.cells[n], Run(tag, size=12), align)
+    fix_widths(table, (12, 48, 100))
+    write(document.add_paragraph(), "{%p endif %}")
+    write(document.add_paragraph(), "{%p if more_offenders %}")
+    body(document, "Và {{ more_offenders }} máy khác; xem bảng dim_endpoint.")
     write(document.add_paragraph(), "{%p endif %}")
     write(
         document.add_paragraph(),
@@ -545,6 +681,8 @@ def phieu_don_vi() -> WordDocument:
 TEMPLATES: dict[str, Callable[[], WordDocument]] = {
     "don_doc": don_doc,
     "phan_bo": phan_bo,
+    "term": term,
+    "training": training,
     "phieu_don_vi": phieu_don_vi,
 }
 
