@@ -52,8 +52,14 @@ def _parser() -> argparse.ArgumentParser:
 
     as_of = commands.add_parser("as-of", help="số liệu của một ngày bất kỳ, kèm nguồn")
     as_of.add_argument("day", nargs="?", type=date.fromisoformat, metavar="YYYY-MM-DD")
-    as_of.add_argument("--unit", help="chỉ một đơn vị và các đơn vị trực thuộc")
+    as_of.add_argument("--unit", help="chỉ một đơn vị (mã đơn vị)")
     as_of.add_argument("--snapshot", metavar="ID", help="dựng lại đúng con số đã in")
+    as_of.add_argument(
+        "--map",
+        choices=["own", "today"],
+        default="own",
+        help="tính theo tổ chức của chính ngày đó (own) hay tổ chức hiện nay (today)",
+    )
     as_of.add_argument("--json", action="store_true", help="in dạng JSON")
     as_of.set_defaults(run=_as_of)
 
@@ -131,7 +137,7 @@ def _as_of(given: argparse.Namespace) -> int:
             "Chưa nêu ngày cần xem số liệu.",
             "Ghi ngày dạng 2022-10-12, hoặc --snapshot ID.",
         )
-    rows = asof.coverage_as_of(settings, given.day, given.unit)
+    rows = asof.coverage_as_of(settings, given.day, given.unit, asof.Map(given.map))
     if given.json:
         print(json.dumps(rows, ensure_ascii=False, indent=1, default=str))
     else:

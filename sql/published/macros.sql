@@ -14,7 +14,17 @@ create or replace macro marts.coverage_as_of(d) as table
                     {
                         'server_code': s.server_code,
                         'load_id': s.load_id,
-                        'observed_at': s.observed_at
+                        'observed_at': s.observed_at,
+                        'age_hours': round(
+                            date_diff(
+                                'second',
+                                s.observed_at,
+                                (d + interval 1 day) at time zone 'Asia/Ho_Chi_Minh'
+                            ) / 3600.0,
+                            1
+                        )::double,
+                        'is_of_that_day': s.is_of_that_day,
+                        'has_passed_gate': s.has_passed_gate
                     }
                     order by s.server_code
                 )

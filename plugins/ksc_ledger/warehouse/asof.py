@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any
 
 from ksc_ledger.clock import VIETNAM, end_of_day, start_of_day
@@ -66,11 +67,23 @@ class SnapshotId:
         )
 
 
-def coverage_as_of(settings: Settings, day: date, unit: str | None = None) -> list[dict[str, Any]]:
+class Map(StrEnum):
+    """On which map of the organisation a day's figures are asked."""
+
+    OWN = "own"  # as it was on that day
+    TODAY = "today"  # as it is on the day of the published file
+
+
+_MACROS = {Map.OWN: "coverage_as_of", Map.TODAY: "coverage_on_todays_map"}
+
+
+def coverage_as_of(
+    settings: Settings, day: date, unit: str | None = None, on_map: Map = Map.OWN
+) -> list[dict[str, Any]]:
     """The published figures of a day, for all units or one, ready for JSON, in the list's order."""
     rows = query(
         settings.places.marts_file,
-        "from marts.coverage_as_of(?::date) where ?::varchar is null or unit_code = ?",
+        f"from marts.{_MACROS[on_map]}(?::date) where ?::varchar is null or unit_code = ?",
         [day, unit, unit],
     )
     if not rows:
@@ -129,8 +142,15 @@ def _lines(row: Mapping[str, Any]) -> list[str]:
         f"{row['unit_name']} ({row['unit_code']}), ngày {day}, {state}:",
         f"  {', '.join(counts)}",
         f"  máy chủ đọc đủ trong ngày {read}; nguồn: {seen}",
-        f"  mã số liệu {row['snapshot_id']}",
+        f"  mã số liệu {_id_of(row)}",
     ]
+
+
+def _id_of(row: Mapping[str, Any]) -> str:
+    if "snapshot_id" in row:
+        return str(row["snapshot_id"])
+    # On today's map a figure is put together; these are the printed ones it comes from.
+    return "ghép từ: " + (", ".join(row["snapshot_ids"] or ()) or "không có đơn vị nào trực tiếp")
 
 
 def _number(value: int | None) -> str:
@@ -139,7 +159,10 @@ def _number(value: int | None) -> str:
 
 def _source(source: Mapping[str, Any]) -> str:
     at = datetime.fromisoformat(source["observed_at"]).astimezone(VIETNAM)
-    return f"{source['server_code']} lúc {at:%H:%M %d/%m/%Y}"
+    said = f"{source['server_code']} lúc {at:%H:%M %d/%m/%Y}"
+    if not source["is_of_that_day"]:
+        said += f" (cũ {count(round(source['age_hours']))} giờ)"
+    return said if source["has_passed_gate"] else f"{said} (có cảnh báo chất lượng)"
 
 
 def _registries(settings: Settings, wanted: SnapshotId) -> list[Registry]:

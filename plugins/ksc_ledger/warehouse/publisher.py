@@ -28,6 +28,8 @@ from ksc_ledger.warehouse.versioned import sync as _sync
 from ksc_ledger.warehouse.writer import locked_reader
 
 MASK_PREFIX = "MÁY-"
+MACROS = ("macros", "todays_map")
+"""Files of sql/published whose macros every published file carries."""
 
 
 def editions(places: Places) -> tuple[Edition, Edition]:
@@ -197,7 +199,8 @@ def _fill(
     for twin in twins(settings.sql).values():
         _comment(con, twin)
     con.execute("use pub")
-    con.execute(statement(settings.sql, "published/macros"))
+    for name in MACROS:
+        con.execute(statement(settings.sql, f"published/{name}"))
     con.execute("use memory")
 
 

@@ -11,7 +11,7 @@ import duckdb
 from ksc_ledger.errors import LedgerError
 
 # One configuration for every reader of a process: DuckDB refuses a second, differing one.
-_CONFIG: dict[str, Any] = {
+READING: dict[str, Any] = {
     "threads": 1,
     "memory_limit": "512MB",
     "autoinstall_known_extensions": False,
@@ -31,7 +31,7 @@ def query(file: Path, sql: str, parameters: Sequence[object] = ()) -> list[dict[
             "Chạy build_marts (hoặc make demo) rồi thử lại.",
         )
     # The version behind the link, so that an older version still open elsewhere cannot answer.
-    con = duckdb.connect(str(file.resolve()), read_only=True, config=_CONFIG)
+    con = duckdb.connect(str(file.resolve()), read_only=True, config=READING)
     try:
         con.execute("set TimeZone = 'UTC'")
         cursor = con.execute(sql, list(parameters))

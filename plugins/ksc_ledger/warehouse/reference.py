@@ -124,6 +124,57 @@ _SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "status": _TEXT,
         "source_document": _TEXT,
     },
+    "ref_training": {
+        "estate_code": _TEXT,
+        "obligation_code": _TEXT,
+        "unit_code": _TEXT,
+        "training_date": _DAY,
+        "is_present": _BOOL,
+        "source_document": _TEXT,
+    },
+    "ref_difficulty": {
+        "estate_code": _TEXT,
+        "difficulty_id": _TEXT,
+        "unit_code": _TEXT,
+        "raised_date": _DAY,
+        "difficulty_text": _TEXT,
+        "owner_post": _TEXT,
+        "answer_text": _TEXT,
+        "answered_date": _DAY,
+        "source_document": _TEXT,
+    },
+    "ref_responsible_post": {
+        "estate_code": _TEXT,
+        "unit_code": _TEXT,
+        "matter": _TEXT,
+        "post_title": _TEXT,
+        **_VALID,
+    },
+    "ref_hardware_return": {
+        "estate_code": _TEXT,
+        "unit_code": _TEXT,
+        "machine_count": _INT,
+        "endpoint_id": _TEXT,
+        **_VALID,
+    },
+    "ref_hardware_limit": {
+        "estate_code": _TEXT,
+        "memory_mb": _INT,
+        "disk_gb": _INT,
+        **_VALID,
+    },
+    "ref_antivirus_exception": {"estate_code": _TEXT, "product_text": _TEXT, **_VALID},
+    # ``place``: the row's place in its file; of the parts of a split the first is the main one.
+    "ref_succession": {
+        "estate_code": _TEXT,
+        "succession_kind": _TEXT,
+        "from_unit_code": _TEXT,
+        "to_unit_code": _TEXT,
+        "effective_date": _DAY,
+        "seat_count": _INT,
+        "source_document": _TEXT,
+        "place": _INT,
+    },
     # Every unit at or above a unit, itself included.
     "ref_unit_link": {"unit_code": _TEXT, "ancestor_code": _TEXT, **_PERIOD},
     # Seats granted to a unit and not handed down.
@@ -171,6 +222,9 @@ class _Estate:
         self.allocations = self._mine(registry.allocations)
         self.requests = self._mine(registry.seat_requests)
         self.rules = self._mine(registry.naming_rules)
+        self.hardware_returns = self._mine(registry.hardware_returns)
+        self.limits = self._mine(registry.hardware_limits)
+        self.exceptions = self._mine(registry.antivirus_exceptions)
         self._resolved: dict[object, list[tuple[str | None, str, bool]]] = {}
 
     def tables(self) -> dict[str, list[Row]]:
@@ -180,6 +234,36 @@ class _Estate:
             "ref_server": [_fields("ref_server", server) for server in self.servers],
             "ref_allocation": [_fields("ref_allocation", entry) for entry in self.allocations],
             "ref_seat_request": [_fields("ref_seat_request", one) for one in self.requests],
+            "ref_training": [
+                _fields("ref_training", one) for one in self._mine(self.registry.training_lines)
+            ],
+            "ref_difficulty": [
+                _fields("ref_difficulty", one) for one in self._mine(self.registry.difficulties)
+            ],
+            "ref_responsible_post": [
+                _fields("ref_responsible_post", one)
+                for one in self._mine(self.registry.responsible_posts)
+            ],
+            "ref_hardware_return": [
+                _fields("ref_hardware_return", one) for one in self.hardware_returns
+            ],
+            "ref_hardware_limit": [_fields("ref_hardware_limit", one) for one in self.limits],
+            "ref_antivirus_exception": [
+                _fields("ref_antivirus_exception", one) for one in self.exceptions
+            ],
+            "ref_succession": [
+                (
+                    row.estate_code,
+                    row.succession_kind.value,
+                    row.from_unit_code,
+                    row.to_unit_code,
+                    row.effective_date,
+                    row.seat_count,
+                    row.source_document,
+                    place,
+                )
+                for place, row in enumerate(self._mine(self.registry.successions), 1)
+            ],
             "ref_unit_link": _days(_dated(self.units, self._links)),
             "ref_seat": _days(_dated(self.allocations, self._seats)),
             "ref_holder": _days(_dated([*self.units, *self.allocations], self._holders)),

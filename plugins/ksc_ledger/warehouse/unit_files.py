@@ -30,6 +30,7 @@ from ksc_ledger.warehouse.engine import (
     statement,
     transaction,
 )
+from ksc_ledger.warehouse.publisher import MACROS
 from ksc_ledger.warehouse.twins import PUBLISHED
 from ksc_ledger.warehouse.versioned import Edition, link, next_version_id, sync
 
@@ -117,7 +118,7 @@ class _Round:
         self.con = con
         self.places = settings.places
         self.folder = folder
-        self.macros = statement(settings.sql, "published/macros")
+        self.macros = "\n".join(statement(settings.sql, f"published/{name}") for name in MACROS)
         self.tables = _tables(con)
         self.memory = folder / ".made.json"
         self.below: dict[str, list[str]] = {}

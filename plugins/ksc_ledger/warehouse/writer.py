@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import duckdb
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Settings
@@ -42,15 +45,18 @@ def lock(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[None]:
 def writer(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Connection]:
     """The lock and a connection whose current database is the warehouse, migrated.
 
-    The file is made on first use. Nothing is in a transaction yet.
+    The file is made on first use. Nothing is in a transaction yet. Raises LedgerError when another
+    program keeps the file open, and when the file turns out to be damaged.
     """
     with lock(settings, timeout_seconds=timeout_seconds):
         file = settings.places.warehouse_file
         _need_space(file)
         con = connect(settings)
         try:
-            open_warehouse(con, settings, file)
-            yield con
+            with _told(file):
+                _wait_for_others(con, file, timeout_seconds)
+                open_warehouse(con, settings, file)
+                yield con
         finally:
             con.close()
 
@@ -64,8 +70,9 @@ def locked_reader(settings: Settings, *, timeout_seconds: float = 600) -> Iterat
     with lock(settings, timeout_seconds=timeout_seconds):
         con = connect(settings)
         try:
-            attach(con, settings.places.warehouse_file, "wh", read_only=True)
-            yield con
+            with _told(settings.places.warehouse_file):
+                attach(con, settings.places.warehouse_file, "wh", read_only=True)
+                yield con
         finally:
             con.close()
 
@@ -100,6 +107,60 @@ def _wait(descriptor: int, path: Path, timeout_seconds: float) -> None:
             time.sleep(POLL_SECONDS)
         else:
             return
+
+
+_HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
+# What DuckDB says of a file that is not, or no longer, the database it was.
+_DAMAGED = re.compile(
+    r"corrupt|checksum|WAL does not match|not a valid DuckDB|failed to (?:load|deserialize)"
+    r"|serialization error|replaying WAL",
+    re.IGNORECASE,
+)
+
+
+def _wait_for_others(con: Connection, file: Path, timeout_seconds: float) -> None:
+    """Wait until nobody else has the file open; DuckDB itself gives up at once.
+
+    Nobody but the pipeline should ever open it. A person who does stops the pipeline, and is named.
+    """
+    if not file.exists():
+        return
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            attach(con, file, "tried")
+        except duckdb.IOException as error:
+            held = _HELD.search(str(error))
+            if held is None:
+                raise
+            if time.monotonic() >= deadline:
+                raise LedgerError(
+                    "warehouse_held_open",
+                    f"Kho số liệu {file} đang bị chương trình {held['program'] or '?'} (tiến trình "
+                    f"{held['pid']}) mở.",
+                    f"Đóng chương trình đó (tiến trình {held['pid']}); công cụ BI chỉ được mở "
+                    "marts/ksc_ledger.duckdb.",
+                ) from error
+            time.sleep(POLL_SECONDS)
+        else:
+            con.execute("detach tried")
+            return
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Say of a damaged file what it is and what to do; let every other error pass."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if not _DAMAGED.search(str(error)):
+            raise
+        raise LedgerError(
+            "warehouse_damaged",
+            f"Kho số liệu {file} bị hỏng hoặc nhật ký .wal bên cạnh không phải của nó: {error}",
+            "Bản đã xuất bản vẫn dùng được. Làm theo docs/runbooks/keep_house.md, mục “Kho hỏng”: "
+            "ksc-ledger rebuild dựng lại từ landing/snapshot.",
+        ) from error
 
 
 def _need_space(file: Path) -> None:
