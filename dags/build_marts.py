@@ -26,6 +26,7 @@ from ksc_ledger.orchestration.assets import (
     STATE_CHANGED,
 )
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
+from ksc_ledger.orchestration.links import linked
 
 
 @dag(
@@ -48,7 +49,7 @@ def build_marts() -> None:
     def publish(built: dict[str, Any]) -> str:
         return building.check_and_publish(built)
 
-    publish(build())
+    publish(linked(build()))
 
 
 build_marts()

@@ -22,6 +22,7 @@ from ksc_ledger.orchestration import collecting
 from ksc_ledger.orchestration.assets import LANDED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
 from ksc_ledger.orchestration.instants import aware
+from ksc_ledger.orchestration.links import linked
 
 
 @dag(
@@ -50,7 +51,7 @@ def collect_endpoints() -> None:
         return collecting.judge_landed(landed or (), instant)
 
     orders = name_servers()
-    judge_landed(orders, ask_server.expand(order=orders))
+    linked(judge_landed(orders, ask_server.expand(order=orders)))
 
 
 collect_endpoints()

@@ -20,6 +20,7 @@ from airflow.sdk import dag, task
 from ksc_ledger.orchestration import receiving
 from ksc_ledger.orchestration.assets import REPORTS_ACCEPTED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
+from ksc_ledger.orchestration.links import linked
 
 
 @dag(
@@ -47,7 +48,7 @@ def receive_unit_reports() -> None:
     def confirm(received: dict[str, Any]) -> None:
         receiving.confirm(received)
 
-    received = receive()
+    received = linked(receive())
     fetch_mailbox() >> received
     confirm(received)
 

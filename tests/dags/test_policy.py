@@ -70,6 +70,26 @@ def test_a_dag_keeps_the_policy(bag: Any, dag_id: str) -> None:
         assert item.execution_timeout is not None
 
 
+@pytest.mark.parametrize(
+    ("dag_id", "task_id"),
+    [
+        ("collect_endpoints", "judge_landed"),
+        ("receive_unit_reports", "receive"),
+        ("build_marts", "build"),
+    ],
+)
+def test_a_task_that_judges_data_leads_to_what_was_said(
+    bag: Any, dag_id: str, task_id: str
+) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    written = DagSerialization.to_dict(bag.dags[dag_id])
+    tasks = {one["__var"]["task_id"]: one["__var"] for one in written["dag"]["tasks"]}
+    links = {name: list(task.get("_operator_extra_links", {})) for name, task in tasks.items()}
+    assert "Kiểm tra dữ liệu" in links.pop(task_id)
+    assert not any("Kiểm tra dữ liệu" in found for found in links.values())
+
+
 @pytest.mark.parametrize("file", DAGS, ids=lambda file: file.stem)
 def test_a_dag_file_is_thin(file: Path) -> None:
     text = file.read_text("utf-8")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 
@@ -14,6 +15,12 @@ from ksc_ledger.clock import clock_of
 from ksc_ledger.orchestration.assets import MARTS_PUBLISHED
 from ksc_ledger.orchestration.instants import as_of_at, aware, is_driven, newest_as_of_at
 from ksc_ledger.orchestration.process import die_with_parent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ksc_ledger.settings import Settings
+    from ksc_ledger.warehouse.judged import Judge
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +54,31 @@ def build_history_and_marts() -> dict[str, Any]:
     current = in_force(settings)
     for mistake in current.mistakes:
         log.error("Danh mục có lỗi, đang dùng bản tốt gần nhất: %s", mistake)
-    report = build(settings, current.registry, as_of_at=at, code_version=__version__)
+    report = build(
+        settings,
+        current.registry,
+        as_of_at=at,
+        code_version=__version__,
+        judge=_judge_of(settings, at),
+    )
     log.info("%s", report)
     return {"as_of_at": at.isoformat(), "registry_sha256": current.registry.sha256}
+
+
+def _judge_of(settings: Settings, at: datetime) -> Judge:
+    """The suites of the marts; what they say is shown in Data Docs, also where it refuses."""
+
+    def judge(tables: Mapping[str, pa.Table]) -> Sequence[Mapping[str, Any]]:
+        from ksc_ledger.quality import data_docs
+        from ksc_ledger.quality.marts import judge_marts
+
+        verdicts, is_news = judge_marts(tables, root=settings.expectations, places=settings.places)
+        if is_news:
+            shown = [{**one, "load_id": f"marts-{at:%Y%m%dT%H%M%SZ}"} for one in verdicts]
+            data_docs.record(data_docs.Kind.MARTS, shown, settings.places, at)
+        return verdicts
+
+    return judge
 
 
 def check_and_publish(built: dict[str, Any]) -> str:

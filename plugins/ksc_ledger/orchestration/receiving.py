@@ -188,11 +188,12 @@ def gate_of(settings: Settings, now: datetime) -> Gate:
     from ksc_ledger.intake.receive import GateFinding
 
     def gate(rows: Sequence[Mapping[str, Any]]) -> list[GateFinding]:
-        from ksc_ledger.quality import reports
+        from ksc_ledger.quality import data_docs, reports
 
         verdicts = reports.judge_reports(rows, root=settings.expectations)
         by_report = reports.verdicts_by_report(rows, verdicts)
         reports.keep(by_report, settings.places, now)
+        data_docs.record(data_docs.Kind.REPORTS, by_report, settings.places, now)
         return [
             GateFinding(
                 row=row,

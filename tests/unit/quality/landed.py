@@ -112,3 +112,33 @@ def a_load(server_code: str = "dtp_872", *, rows: int = 1, **facts: Any) -> Load
         observed_at=observed_at,
         **{**known, **facts},
     )
+
+
+EXTRA_SCHEMAS = {
+    "licences": pa.schema(
+        {
+            "licence_serial": pa.string(),
+            "seat_limit_count": pa.int64(),
+            "used_count": pa.int64(),
+            "expires_at": _INSTANT,
+        }
+    ),
+    "licence_hosts": pa.schema({"licence_serial": pa.string(), "endpoint_id": pa.string()}),
+    "detections": pa.schema(
+        {"event_id": pa.int64(), "endpoint_id": pa.string(), "registered_at": _INSTANT}
+    ),
+    "hardware": pa.schema(
+        {
+            "hardware_id": pa.int64(),
+            "device_name": pa.string(),
+            "memory_mb": pa.int64(),
+            "disk_gb": pa.int64(),
+        }
+    ),
+    "products": pa.schema({"endpoint_id": pa.string(), "product_name": pa.string()}),
+}
+
+
+def extra_table(kind: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Typed rows of a kind beside the devices: the columns that its rules look at."""
+    return pa.Table.from_pylist(rows, schema=EXTRA_SCHEMAS[kind])
