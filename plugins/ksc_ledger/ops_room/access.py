@@ -1,0 +1,109 @@
+"""Who may see and do what on the page: four roles, and a map from sign-in name to role and unit.
+
+The map is a file outside version control (``page_users.csv``), like the contacts: it names people.
+Whoever is not in it sees nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ksc_ledger.errors import LedgerError
+
+USER_COLUMNS = ("user_name", "role", "unit_code")
+_UNIT = re.compile(r"[a-z0-9_]{2,32}")
+
+
+class Role(StrEnum):
+    OPS = "ops"  # everything, with names; may acknowledge and silence
+    ENGINEER = "engineer"  # as ops
+    AUDITOR = "auditor"  # everything, machine names masked; no action
+    UNIT_OFFICER = "unit_officer"  # the own unit and those below it, with names; no action
+
+
+ROLE_LABELS = {
+    Role.OPS: "tổ trực",
+    Role.ENGINEER: "kỹ sư",
+    Role.AUDITOR: "kiểm tra",
+    Role.UNIT_OFFICER: "cán bộ đơn vị",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A signed-in person. ``unit_code`` is the top of what an officer may see, else None."""
+
+    user_name: str
+    role: Role
+    unit_code: str | None = None
+
+    @property
+    def may_act(self) -> bool:
+        return self.role in (Role.OPS, Role.ENGINEER)
+
+    @property
+    def sees_names(self) -> bool:
+        return self.role is not Role.AUDITOR
+
+
+class NotOnTheList(LedgerError):  # noqa: N818 - named for what happened
+    """The person is signed in, but nobody said what he may see here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "page_user_unknown",
+            "Tài khoản của bạn chưa được gán vai trò trên trang Tình hình.",
+            "Đề nghị tổ vận hành thêm tài khoản vào page_users.csv.",
+        )
+
+
+def read_users(rows: Iterable[Mapping[str, str | None]]) -> dict[str, Reader]:
+    """The map from its rows; raise LedgerError naming every row that is wrong."""
+    users: dict[str, Reader] = {}
+    wrong: list[str] = []
+    for number, row in enumerate(rows, start=2):
+        name, role, unit = ((row.get(column) or "").strip() for column in USER_COLUMNS)
+        if not name or name in users:
+            wrong.append(f"dòng {number}: thiếu tên đăng nhập hoặc trùng với dòng trên")
+        elif role not in set(Role):
+            wrong.append(f"dòng {number}: vai trò phải là một trong {', '.join(Role)}")
+        elif (role == Role.UNIT_OFFICER) is not bool(_UNIT.fullmatch(unit)):
+            wrong.append(f"dòng {number}: cán bộ đơn vị phải có mã đơn vị, vai trò khác thì không")
+        else:
+            users[name] = Reader(user_name=name, role=Role(role), unit_code=unit or None)
+    if wrong:
+        # Names of people are not repeated: messages end up in logs.
+        raise LedgerError(
+            "page_users_wrong",
+            f"Tệp phân quyền trang Tình hình có lỗi: {'; '.join(wrong)}.",
+            "Sửa các dòng nêu trên; khi còn lỗi thì không ai được xem.",
+        )
+    return users
+
+
+def load_users(file: Path) -> dict[str, Reader]:
+    """The map from ``page_users.csv``; empty when there is no such file."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return read_users(csv.DictReader(lines))
+    except FileNotFoundError:
+        return {}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LedgerError(
+            "page_users_wrong",
+            "Không đọc được tệp phân quyền trang Tình hình.",
+            "Lưu lại tệp dạng CSV, mã UTF-8, cột user_name,role,unit_code.",
+        ) from error
+
+
+def reader_of(file: Path, user_name: str) -> Reader:
+    """What the file says of a person now; raise NotOnTheList when it does not name him."""
+    found = load_users(file).get(user_name)
+    if found is None:
+        raise NotOnTheList
+    return found
