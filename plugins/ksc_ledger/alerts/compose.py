@@ -61,7 +61,10 @@ DEADLINE_SUBJECTS = {
 RECEIPT_SUBJECTS = {"receipt": "BIÊN NHẬN"}
 # Of mails about what the marts show: keys, infections, a unit's one-pager.
 REPORT_SUBJECTS = {"licence": "BẢN QUYỀN", "malware": "MÃ ĐỘC", "unit_sheet": "BẢN TIN"}
-_ALL_SUBJECTS = SUBJECTS | DEADLINE_SUBJECTS | RECEIPT_SUBJECTS | REPORT_SUBJECTS
+
+# Of the registry's files; the engineers' mail.
+CONFIG_SUBJECTS = {"config_invalid": "DANH MỤC SAI"}
+_ALL_SUBJECTS = SUBJECTS | DEADLINE_SUBJECTS | RECEIPT_SUBJECTS | REPORT_SUBJECTS | CONFIG_SUBJECTS
 
 CAUSES = {
     "server": "máy chủ hoặc trụ sở ngừng hoạt động (không trả lời cả tỉnh lẫn hệ thống giám sát)",

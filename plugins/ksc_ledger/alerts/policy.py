@@ -9,7 +9,7 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.registry import Registry, ServerRole, working_calendar
 from ksc_ledger.rules.links_evidence import Role, WatchedServer
 from ksc_ledger.rules.links_hours import OfficeHours
-from ksc_ledger.rules.links_model import LadderStep, Mute, MuteKind, Policy
+from ksc_ledger.rules.links_model import LadderStep, Limits, Mute, MuteKind, Policy
 
 # Where the registry has no office hours.
 _USUAL_HOURS = ((time(7, 30), time(11, 30)), (time(13, 30), time(17, 0)))
@@ -48,6 +48,11 @@ def policy_of(registry: Registry, estate_code: str, day: date) -> Policy:
             if one.estate_code == estate_code and one.is_in_force(day)
         )
     )
+    limits = {
+        one.server_code: one.limits
+        for one in registry.link_limits
+        if one.estate_code == estate_code and one.is_in_force(day)
+    }
     return Policy(
         estate_code=estate_code,
         unit_code=province.unit_code,
@@ -75,7 +80,19 @@ def policy_of(registry: Registry, estate_code: str, day: date) -> Policy:
             )
             for one in registry.maintenance
             if one.estate_code == estate_code
+        )
+        + tuple(
+            Mute(
+                kind=MuteKind.SILENCE,
+                server_code=one.server_code,
+                from_at=one.from_at,
+                to_at=one.to_at,
+            )
+            for one in registry.silences
+            if one.estate_code == estate_code
         ),
+        limits=limits.get(None, Limits()),
+        server_limits={code: one for code, one in limits.items() if code is not None},
     )
 
 

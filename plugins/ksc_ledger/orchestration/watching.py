@@ -43,6 +43,7 @@ SMTP_CONNECTIONS = {"alerts": "smtp_alerts", "engineers": "smtp_engineers"}
 def watch_links() -> bool:
     """One tick over every estate; True when something changed, and then the marts are woken."""
     from ksc_ledger.alerts.policy import console_names, policy_of
+    from ksc_ledger.alerts.registry_watch import note_registry
     from ksc_ledger.alerts.rounds import run_round
     from ksc_ledger.collection.witness import look
     from ksc_ledger.orchestration.hook import budget
@@ -54,7 +55,8 @@ def watch_links() -> bool:
     context = get_current_context()
     settings = settings_module.load()
     now = as_of_at(context["dag_run"].conf, clock_of(settings.places))
-    registry = in_force(settings).registry
+    found = in_force(settings)
+    registry = found.registry
     engine = open_state(settings.state_url)
     day = vietnamese_date(now)
     watched = {one.estate_code for one in registry.servers_on(day)}  # an estate may begin later
@@ -74,19 +76,21 @@ def watch_links() -> bool:
             ask=ask,
         )
 
+    identity = MailIdentity(
+        domain=settings.mail_domain, is_rehearsal=settings.places.rehearsal_mark.exists()
+    )
     done = run_round(
         engine,
         {one.estate_code: policy_of(registry, one.estate_code, day) for one in estates},
         {one.estate_code: timedelta(minutes=one.question_every_minutes) for one in estates},
         look_at,
-        MailIdentity(
-            domain=settings.mail_domain, is_rehearsal=settings.places.rehearsal_mark.exists()
-        ),
+        identity,
         now,
         owner=f"{socket.gethostname()}:{os.getpid()}:{context['run_id']}",
     )
+    told = note_registry(engine, found, identity, now)
     _say(done)
-    if not done.has_changed:
+    if not done.has_changed and not told:
         raise AirflowSkipException("Không có gì thay đổi.")  # so that the marts are not woken
     context["outlet_events"][STATE_CHANGED].extra = {"as_of_at": now.isoformat()}
     return True

@@ -153,6 +153,10 @@ class _Step:
             link = self._show(link, link.interval.state, link.interval.cause)
         return link
 
+    @property
+    def _limits(self) -> Limits:
+        return self.policy.limits_of(self.server.server_code)
+
     # What is true
 
     def _note_silence(self, link: Link, judged: Judgement) -> Link:
@@ -161,7 +165,7 @@ class _Step:
         if interval is None or interval.state is LinkState.UNKNOWN:
             return link
         known_until = link.evidence_at or interval.started_at
-        if self.at - known_until < self.policy.limits.unknown_after:
+        if self.at - known_until < self._limits.unknown_after:
             return link
         is_back = judged.verdict is not Verdict.NO_EVIDENCE
         cause = Cause.COLLECTOR if is_back else judged.cause
@@ -170,7 +174,7 @@ class _Step:
 
     def _count(self, link: Link, judged: Judgement) -> Link:
         """Let one piece of evidence move the counters and perhaps the state."""
-        limits = self.policy.limits
+        limits = self._limits
         link = replace(
             link,
             evidence_at=self.at,
@@ -248,7 +252,7 @@ class _Step:
 
     def _count_changes(self, link: Link, *, is_lost: bool) -> Link:
         """Remember whether this result differed from the one before it."""
-        limits = self.policy.limits
+        limits = self._limits
         window = limits.flap_outages_within
         is_change = link.was_lost is not None and is_lost != link.was_lost
         # What a province in trouble says about its districts is not their own unrest.
@@ -266,7 +270,7 @@ class _Step:
             return link
         if judged.trouble is None:
             return replace(link, trouble=None)
-        limits = self.policy.limits
+        limits = self._limits
         trouble = link.trouble
         if trouble is None or trouble.cause is not judged.trouble:
             trouble = Trouble(cause=judged.trouble, since=self.at)
@@ -297,7 +301,7 @@ class _Step:
         return replace(link, trouble=trouble)
 
     def _follow_flapping(self, link: Link) -> Link:
-        limits = self.policy.limits
+        limits = self._limits
         score = flap_score(link.changes, limits.flap_results)
         breaks = len(link.outages_at)
         if link.flapping is None:
@@ -343,7 +347,7 @@ class _Step:
 
     def _tell(self, link: Link, outage: Outage) -> Link:
         """Send what is due of an outage's ladder and reminders, unless something holds it."""
-        is_young = self.at - outage.started_at < self.policy.limits.flap_min
+        is_young = self.at - outage.started_at < self._limits.flap_min
         if self._is_muted or self._is_inhibited or (link.flapping is not None and is_young):
             return link
         since = outage.released_at or self.now
@@ -386,7 +390,7 @@ class _Step:
             is_open = windows.get(
                 (told.step, told.role)
             ) is not Window.WORKING or self.policy.hours.is_open(self.now)
-            due = sum(self.now - told.at >= after for after in self.policy.limits.reminders)
+            due = sum(self.now - told.at >= after for after in self._limits.reminders)
             if is_open and due > told.reminders:
                 self._notify(
                     NoticeKind.STILL_LOST,

@@ -47,6 +47,10 @@ class Window(StrEnum):
     WORKING = "working"
 
 
+# A silence of a quarter of a year is no silence any more but a server that nobody watches.
+LONGEST_SILENCE = timedelta(days=92)
+
+
 class MuteKind(StrEnum):
     MAINTENANCE = "maintenance"
     SILENCE = "silence"
@@ -143,7 +147,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What is in force for one estate. ``unit_code`` and ``place`` are the estate's own."""
+    """What is in force for one estate. ``unit_code`` and ``place`` are the estate's own.
+
+    ``server_limits``: of servers that are judged otherwise than the estate's others.
+    """
 
     estate_code: str
     unit_code: str
@@ -153,6 +160,10 @@ class Policy:
     hours: OfficeHours
     mutes: tuple[Mute, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    server_limits: Mapping[str, Limits] = field(default_factory=dict)
+
+    def limits_of(self, server_code: str) -> Limits:
+        return self.server_limits.get(server_code, self.limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.rules.links_evidence import Cause
 from ksc_ledger.rules.links_model import (
+    LONGEST_SILENCE,
     Advance,
     Interval,
     IntervalClosed,
@@ -33,7 +34,7 @@ from ksc_ledger.rules.links_model import (
     OutageOpened,
     Watch,
 )
-from ksc_ledger.state import leases, outbox
+from ksc_ledger.state import audit, leases, outbox
 from ksc_ledger.state.database import reading
 from ksc_ledger.state.tables import (
     ACKNOWLEDGEMENT,
@@ -153,14 +154,24 @@ def silence(
     reason: str,
     owner: str,
     made_at: datetime,
+    actor: str | None = None,
 ) -> None:
-    """Keep a silence made by an operator; it must have a reason, an owner and an end."""
+    """Keep a silence made by an operator; it must have a reason, an owner and an end.
+
+    ``actor``: who entered it, where that is not the owner. The deed is kept in the audit.
+    """
     if not reason.strip() or not owner.strip() or mute.to_at <= mute.from_at:
         raise LedgerError(
             "silence_incomplete",
             "Việc tạm ngừng cảnh báo phải có lý do, người chịu trách nhiệm và thời điểm kết thúc "
             "sau thời điểm bắt đầu.",
             "Ghi đủ ba mục rồi thực hiện lại.",
+        )
+    if mute.to_at <= made_at or mute.to_at - mute.from_at > LONGEST_SILENCE:
+        raise LedgerError(
+            "silence_period_refused",
+            f"Thời gian tạm ngừng cảnh báo đã qua hoặc dài quá {LONGEST_SILENCE.days} ngày.",
+            "Chọn thời điểm kết thúc ở tương lai và gần hơn; còn cần thì tạm ngừng lại sau.",
         )
     with engine.begin() as connection:
         connection.execute(
@@ -174,20 +185,86 @@ def silence(
                 made_at=made_at,
             )
         )
+        deed = audit.Deed(
+            made_at=made_at,
+            actor=actor or owner,
+            action=audit.Action.SILENCED,
+            subject=mute.server_code,
+            details={
+                "silence_id": silence_id,
+                "from_at": mute.from_at.isoformat(),
+                "to_at": mute.to_at.isoformat(),
+                "owner": owner,
+                "reason": reason,
+            },
+        )
+        audit.note(connection, deed)
+
+
+def end_silence(engine: Engine, silence_id: str, *, actor: str, made_at: datetime) -> SilenceRow:
+    """End an operator's silence now; raise LedgerError when there is none that still lasts."""
+    with engine.begin() as connection:
+        row = connection.execute(
+            select(SILENCE).where(SILENCE.c.silence_id == silence_id, SILENCE.c.to_at > made_at)
+        ).one_or_none()
+        if row is None:
+            raise LedgerError(
+                "silence_unknown",
+                f"Không có lần tạm ngừng cảnh báo {silence_id} nào còn hiệu lực.",
+                "Xem mã bằng ksc-ledger links list; dòng trong silences.csv thì sửa trong danh mục.",
+            )
+        ended = update(SILENCE).where(SILENCE.c.silence_id == silence_id)
+        # One that was to begin later never was.
+        connection.execute(ended.values(to_at=max(made_at, row.from_at)))
+        deed = audit.Deed(
+            made_at=made_at,
+            actor=actor,
+            action=audit.Action.SILENCE_ENDED,
+            subject=row.server_code,
+            details={"silence_id": silence_id, "to_at_before": row.to_at.isoformat()},
+        )
+        audit.note(connection, deed)
+        return _silence_row(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceRow:
+    """A silence made by an operator."""
+
+    silence_id: str
+    mute: Mute
+    owner: str
+    reason: str
+
+
+def silence_rows(engine: Engine, at: datetime) -> list[SilenceRow]:
+    """The operators' silences that are not over at ``at``, with who answers for them and why."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(SILENCE)
+            .where(SILENCE.c.to_at > at)
+            .order_by(SILENCE.c.from_at, SILENCE.c.server_code)
+        ).all()
+    return [_silence_row(row) for row in rows]
+
+
+def _silence_row(row: Any) -> SilenceRow:
+    return SilenceRow(
+        silence_id=row.silence_id,
+        mute=Mute(
+            kind=MuteKind.SILENCE,
+            server_code=row.server_code,
+            from_at=row.from_at,
+            to_at=row.to_at,
+        ),
+        owner=row.owner,
+        reason=row.reason,
+    )
 
 
 def silences(engine: Engine, at: datetime) -> tuple[Mute, ...]:
     """The operators' silences that are not over at ``at``."""
-    with reading(engine) as connection:
-        rows = connection.execute(
-            select(SILENCE.c.server_code, SILENCE.c.from_at, SILENCE.c.to_at)
-            .where(SILENCE.c.to_at > at)
-            .order_by(SILENCE.c.from_at, SILENCE.c.server_code)
-        ).all()
-    return tuple(
-        Mute(kind=MuteKind.SILENCE, server_code=code, from_at=from_at, to_at=to_at)
-        for code, from_at, to_at in rows
-    )
+    return tuple(row.mute for row in silence_rows(engine, at))
 
 
 def acknowledge(
@@ -201,15 +278,15 @@ def acknowledge(
 ) -> None:
     """Take an outage on: no reminder and no escalation until ``until_at``.
 
-    The newest acknowledgement of an outage counts.
+    The newest acknowledgement of an outage counts. The deed is kept in the audit.
     """
     with engine.begin() as connection:
-        is_open = connection.execute(
-            select(OUTAGE.c.incident_id).where(
+        outage = connection.execute(
+            select(OUTAGE.c.server_code).where(
                 OUTAGE.c.incident_id == incident_id, OUTAGE.c.ended_at.is_(None)
             )
         ).first()
-        if is_open is None or until_at <= made_at:
+        if outage is None or until_at <= made_at:
             raise LedgerError(
                 "acknowledgement_refused",
                 f"Không tiếp nhận được sự cố {incident_id}: sự cố không còn mở hoặc thời hạn tiếp "
@@ -225,6 +302,18 @@ def acknowledge(
                 note=note,
             )
         )
+        deed = audit.Deed(
+            made_at=made_at,
+            actor=owner,
+            action=audit.Action.ACKNOWLEDGED,
+            subject=incident_id,
+            details={
+                "server_code": outage.server_code,
+                "until_at": until_at.isoformat(),
+                "note": note,
+            },
+        )
+        audit.note(connection, deed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

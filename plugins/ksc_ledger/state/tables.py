@@ -223,6 +223,32 @@ PROVINCE_WORD = Table(
     Column("last_connected_at", Instant),
 )
 
+# What people did to the watch by hand, kept for good: written in the transaction of the deed itself.
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("audit_id", String(64), primary_key=True),
+    Column("made_at", Instant, nullable=False, index=True),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("details", JSON, nullable=False),
+)
+
+# The newest time an estate's registry was wrong, and what its engineers were told of it.
+REGISTRY_TROUBLE = Table(
+    "registry_trouble",
+    METADATA,
+    Column("estate_code", String(32), primary_key=True),
+    Column("incident_id", String(64), nullable=False),
+    Column("since_at", Instant, nullable=False),
+    Column("told_at", Instant, nullable=False),
+    # Of the mistakes told last; others are news.
+    Column("told_sha256", String(64), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("ended_at", Instant),
+)
+
 # What each obligation of each unit had become when it was last judged; fct_obligation_status.
 OBLIGATION_STATUS = Table(
     "obligation_status",

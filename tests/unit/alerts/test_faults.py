@@ -30,6 +30,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,15 @@ from estates import server, write_estate
 from ksc_ledger import settings as settings_module
 from ksc_ledger.alerts.deliver import Delivered
 from ksc_ledger.alerts.policy import policy_of
+from ksc_ledger.alerts.registry_watch import note_registry
 from ksc_ledger.alerts.roles import Contact, Directory
 from ksc_ledger.alerts.watch import Ticked, run_tick
 from ksc_ledger.clock import vietnamese_date
 from ksc_ledger.collection.witness import look
-from ksc_ledger.registry import in_force
+from ksc_ledger.registry import InForce, in_force
 from ksc_ledger.rules.links_evidence import Cause, Knock, Tick
 from ksc_ledger.rules.links_model import LinkState, Mute, MuteKind, NoticeKind, Policy
-from ksc_ledger.settings import REPOSITORY
+from ksc_ledger.settings import REPOSITORY, Settings
 from ksc_ledger.simulator import Simulator
 from ksc_ledger.sources.endpoint import Budget, Endpoint
 from ksc_ledger.state import accounts, leases, links, open_state, outbox, words
@@ -586,15 +588,10 @@ def test_f59_a_hostile_place_still_arrives_with_clean_headers(
 def test_f60_a_broken_registry_leaves_the_watch_with_the_policy_it_had(
     tmp_path: Path,
 ) -> None:
-    """There is no mail about it: the mistakes are shown where the registry is read."""
-    settings = replace(
-        settings_module.load({"KSC_LEDGER_HOME": str(tmp_path / "home")}),
-        registry=tmp_path / "registry",
-    )
-    shutil.copytree(REPOSITORY / "scenarios" / "dong_thap" / "registry", settings.registry)
+    settings = a_registry_folder(tmp_path)
     day = vietnamese_date(START)
     before = policy_of(in_force(settings).registry, "dong_thap", day)
-    (settings.registry / "dong_thap" / "servers.csv").write_text("server_code\n\x00,,", "utf-8")
+    break_registry(settings)
     found = in_force(settings)
     after = policy_of(found.registry, "dong_thap", day)
     assert found.mistakes
@@ -604,6 +601,89 @@ def test_f60_a_broken_registry_leaves_the_watch_with_the_policy_it_had(
         before.mutes,
     )
     assert len(after.servers) > 1
+
+
+def a_registry_folder(tmp_path: Path) -> Settings:
+    settings = replace(
+        settings_module.load({"KSC_LEDGER_HOME": str(tmp_path / "home")}),
+        registry=tmp_path / "registry",
+    )
+    shutil.copytree(REPOSITORY / "scenarios" / "dong_thap" / "registry", settings.registry)
+    return settings
+
+
+def break_registry(settings: Settings, text: str = "server_code\n\x00,,") -> str:
+    """Write nonsense into servers.csv; return what was there."""
+    file = settings.registry / "dong_thap" / "servers.csv"
+    before = file.read_text("utf-8")
+    file.write_text(text, "utf-8")
+    return before
+
+
+def plain_text(mail: EmailMessage) -> str:
+    """The text part in one line."""
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return " ".join(str(body.get_content()).split())
+
+
+def test_f60_a_broken_registry_is_told_to_the_engineers_once_when_it_changes_and_when_it_is_mended(
+    tmp_path: Path, paper_house: House
+) -> None:
+    house = paper_house
+    engineer = Contact(role="engineers", unit_code="dtp", name="Kỹ thuật", address=ENGINEER)
+    house.directory = Directory(contacts=(engineer,), parents={"dtp": None})
+    settings = a_registry_folder(tmp_path)
+
+    def look(minutes: float) -> list[str]:
+        house.clock.at += timedelta(minutes=minutes)
+        minted = note_registry(house.engine, in_force(settings), LIVE, house.clock.at)
+        house.deliver()
+        return minted
+
+    assert look(0) == []  # a registry that is right is no news
+    good = break_registry(settings)
+    (first,) = look(5)
+    assert look(5) == look(24 * 60) == []  # the same mistakes are told once
+    break_registry(settings, good.replace("province", "tinh", 1))
+    (second,) = look(5)
+    break_registry(settings, good.replace("district", "huyen", 1))
+    assert look(59) == []  # whoever mends it saves it more than once
+    (third,) = look(1)
+    break_registry(settings, good)
+    (fourth,) = look(5)
+    assert look(5) == []
+    assert len({first, second, third, fourth}) == 4
+    prefix = "[KSC][DANH MỤC SAI] Tỉnh Đồng Tháp"
+    assert house.office.subjects(ENGINEER) == [prefix] * 4
+    assert house.office.subjects(OPS) == []
+    mails = house.office.read_by(ENGINEER)
+    assert len({mail["References"] for mail in mails}) == 1
+    told = [plain_text(mail) for mail in mails]
+    assert "dong_thap/servers.csv" in told[0]
+    assert "tiếp tục làm việc theo phiên bản đúng gần nhất" in told[0]
+    assert "nội dung lỗi đã thay đổi" in told[1]
+    assert "«tinh» không phải là giá trị được phép" in told[1]
+    assert "không còn lỗi" in told[3]
+    break_registry(settings)
+    (again,) = look(5)
+    assert again != first  # another time, another thread
+    assert house.office.read_by(ENGINEER)[-1]["References"] != mails[0]["References"]
+
+
+def test_f60_of_two_processes_that_see_it_one_tells_it_and_a_replay_tells_nothing(
+    tmp_path: Path, engine: Engine
+) -> None:
+    settings = a_registry_folder(tmp_path)
+    in_force(settings)
+    break_registry(settings)
+    found = in_force(settings)
+    assert len(note_registry(engine, found, LIVE, START)) == 1
+    assert note_registry(engine, found, LIVE, START) == []
+    good = InForce(found.registry, (), is_last_good=False)
+    assert note_registry(engine, good, LIVE, START - TICK) == []  # a run of the past
+    (mail,) = outbox.mails(engine)
+    assert (mail.mail_kind, mail.recipient_role) == ("config_invalid", "engineers")
 
 
 def test_f61_a_district_that_leaves_is_retired_and_one_that_comes_is_new(
