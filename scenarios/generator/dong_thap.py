@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scenarios.generator import duties, inbox, registry, thap_muoi
-from scenarios.generator.estate import Figure, Moment, Row, Scenario, WantedLetter
-from scenarios.generator.figures import unit_figure
+from scenarios.generator.estate import Figure, Moment, Row, Scenario, Server, WantedLetter
+from scenarios.generator.figures import second_antivirus_count, unit_figure
 from scenarios.generator.growth import Growth, grow_departments, grow_district
 from scenarios.generator.infections import infect
+from scenarios.generator.instants import at
 from scenarios.generator.later import live_on, move_a_machine
 from scenarios.generator.units import UnitRow, children_of, of_estate
 
@@ -123,7 +125,7 @@ def build() -> Scenario:
         registry=registry_of(),
         servers=servers,
         events=[LINK_CUT],
-        figures=[*figures_2022(), *figures_2023()],
+        figures=[*figures_2022(), *figures_2023(), *figures_2024(servers)],
         letters=LETTERS,
         reported=inbox.expected_of("dong_thap"),
     )
@@ -317,6 +319,12 @@ def figures_2022() -> list[Figure]:
         {"installed_ratio": "77,3 %", "correctly_named_ratio": "92,2 %"},
     )
     return [total, *(unit_figure(unit) for unit in children_of(thap_muoi.DISTRICT))]
+
+
+def figures_2024(servers: Sequence[Server]) -> list[Figure]:
+    """What the last collection finds beside the installation; no letter tells of it."""
+    count = second_antivirus_count(servers, at("2024-01-16 08:00"))
+    return [Figure("2024-01-16", "dtp", {"antivirus_conflict_count": count}, "")]
 
 
 def figures_2023() -> list[Figure]:

@@ -82,6 +82,24 @@ DUTY_COLUMNS: dict[str, tuple[str, ...]] = {
         "status",
         "source_document",
     ),
+    "difficulties": (
+        "difficulty_id",
+        "unit_code",
+        "raised_date",
+        "difficulty_text",
+        "owner_post",
+        "answer_text",
+        "answered_date",
+        "source_document",
+    ),
+    "responsible_posts": (
+        "unit_code",
+        "matter",
+        "post_title",
+        "valid_from_date",
+        "valid_to_date",
+        "source_document",
+    ),
     "issuers": (
         "issuer_code",
         "issuer_name",
@@ -226,6 +244,15 @@ def demands(directive_code: str, source_document: str, *rows: Row) -> list[Row]:
     ]
 
 
+def head_of(unit: UnitRow) -> str:
+    """Whom the letter of 10/2022 holds answerable: the head of an office, or of a commune."""
+    titles = {
+        "xa": "Chủ tịch Ủy ban nhân dân xã",
+        "thi_tran": "Chủ tịch Ủy ban nhân dân thị trấn",
+    }
+    return titles.get(unit.unit_kind, "Thủ trưởng đơn vị")
+
+
 def dong_thap(units: tuple[UnitRow, ...], offices: Iterable[UnitRow]) -> Tables:
     """``units``: of Tháp Mười; ``offices``: departments and districts, in the letter's order."""
     tables = empty()
@@ -346,6 +373,39 @@ def dong_thap(units: tuple[UnitRow, ...], offices: Iterable[UnitRow]) -> Tables:
             wording="01 ngày (thứ Sáu, ngày 20/10/2023, bắt đầu lúc 08 giờ)",
             demand_text="Cử cán bộ, công chức phụ trách dự lớp tập huấn quản trị phần mềm",
         ),
+    ]
+    tables["difficulties"] = [
+        row_of(
+            "difficulties",
+            f"UBND xã Mỹ Hòa: {INVENTED}",
+            difficulty_id="2022-dtp_872_30052-1",
+            unit_code="dtp_872_30052",
+            raised_date="2022-10-18",
+            difficulty_text="Ba máy tính hỏng ổ cứng, chưa cài đặt được",
+            owner_post="Trưởng phòng Văn hóa và Thông tin",
+        ),
+        row_of(
+            "difficulties",
+            f"UBND xã Láng Biển: {INVENTED}",
+            difficulty_id="2022-dtp_872_30070-1",
+            unit_code="dtp_872_30070",
+            raised_date="2022-10-11",
+            difficulty_text="Đường truyền của xã chậm, tải bộ cài không xong",
+            owner_post="Trưởng phòng Văn hóa và Thông tin",
+            answer_text="Đã gửi bộ cài bằng thiết bị lưu trữ",
+            answered_date="2022-10-17",
+        ),
+    ]
+    tables["responsible_posts"] = [
+        row_of(
+            "responsible_posts",
+            f"{LETTER_2022}, đoạn cuối",
+            unit_code=unit.unit_code,
+            matter="installation",
+            post_title=head_of(unit),
+            valid_from_date="2022-09-01",
+        )
+        for unit in units
     ]
     tables["receipts"] = reports_of(units)
     tables["receipts"].append(
@@ -626,6 +686,17 @@ def kon_tum() -> Tables:
             REGISTER,
             obligation_code=HARDWARE,
             read_until_at="2024-01-16T07:30:00+07:00",
+        )
+    ]
+    tables["seat_requests"] = [
+        row_of(
+            "seat_requests",
+            f"Phòng Văn hóa và Thông tin, công văn tháng 01/2024: {INVENTED}",
+            request_id="2024-ktm_613_vhtt-1",
+            unit_code="ktm_613_vhtt",
+            seat_count="1",
+            requested_date="2024-01-12",
+            status="open",
         )
     ]
     tables["issuers"] = [

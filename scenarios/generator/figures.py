@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from scenarios.generator.estate import Figure
+from collections.abc import Iterable
+from datetime import datetime
+
+from scenarios.generator.estate import Figure, Server
 from scenarios.generator.units import UnitRow
+
+
+def second_antivirus_count(servers: Iterable[Server], instant: datetime) -> int:
+    """Machines of which an agent tells that they have a second antivirus."""
+    return len(
+        {
+            host.host_id
+            for server in servers
+            for host in server.hosts
+            if not host.is_old_record
+            and (known := host.at(instant)) is not None
+            and known.foreign_antivirus
+            and known.agent_version
+        }
+    )
 
 
 def unit_figure(unit: UnitRow) -> Figure:

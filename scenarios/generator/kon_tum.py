@@ -383,4 +383,5 @@ def figures() -> list[Figure]:
         f"{LETTER_2024}; số máy đúng tên: {INVENTED}",
         {"installed_ratio": "32,6 %"},
     )
-    return [total, *(unit_figure(unit) for unit in children_of(DISTRICT))]
+    weak = Figure("2024-01-16", DISTRICT, {"exempt_count": sum(duties.TOO_WEAK.values())}, "")
+    return [total, *(unit_figure(unit) for unit in children_of(DISTRICT)), weak]

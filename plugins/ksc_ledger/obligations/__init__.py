@@ -7,7 +7,6 @@ state remembers what was said about it before. Nothing here asks a server or kno
 from __future__ import annotations
 
 from ksc_ledger.obligations.letter_data import Published, letter_of, report_forms
-from ksc_ledger.obligations.reallocation import Reallocations, reallocations
 from ksc_ledger.obligations.sheet_mails import sheet_mail
 from ksc_ledger.obligations.statuses import Judged, judge
 from ksc_ledger.obligations.unit_sheets import unit_sheets
@@ -16,11 +15,9 @@ from ksc_ledger.obligations.watch import Watched, watch
 __all__ = [
     "Judged",
     "Published",
-    "Reallocations",
     "Watched",
     "judge",
     "letter_of",
-    "reallocations",
     "report_forms",
     "sheet_mail",
     "unit_sheets",

@@ -23,14 +23,15 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.registry.model import Registry
 from ksc_ledger.rules.computer_names import judge, next_free
 from ksc_ledger.warehouse.engine import Connection, statement
+from ksc_ledger.warehouse.reallocation import NEEDED, PROPOSED, make_proposals
 from ksc_ledger.warehouse.reference import NameContext, reference
 from ksc_ledger.warehouse.twins import PUBLISHED, twins
 
 # To be raised when a change of sql/, of rules or of this room may change a figure: a snapshot id
 # of another version is then refused instead of being answered with another figure.
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
-# Not files: two steps between the others that are done in Python.
+# Not files: steps between the others that are done in Python; PROPOSED is the third.
 JUDGED = "judged_name"  # the verdict of the naming rule on each name that counts
 FREED = "free_suggestion"  # suggested names that nobody has and nobody else is told
 
@@ -72,7 +73,12 @@ def point_at_history(con: Connection, prefix: str = "") -> None:
             l.*,
             row_number() over (order by l.observed_at, l.collected_at, l.load_id) as load_order,
             not exists (
-                from src_verdict as v where v.load_id = l.load_id and not v.is_success
+                from src_verdict as v
+                where
+                    v.load_id = l.load_id
+                    and not v.is_success
+                    -- What landed beside the devices is judged too, and is no word on them.
+                    and v.suite in ('landing.ksc_hosts', 'landing.ksc_loads')
             ) as has_passed_gate
         from src_load as l
         where l.is_applied;
@@ -117,6 +123,8 @@ def build_models(
             _judge_names(con, ref.contexts)
         elif name == FREED:
             _free_suggestions(con, ref.contexts)
+        elif name == PROPOSED:
+            make_proposals(con, registry)
         elif folders[name] == "marts":
             con.execute(
                 f"create or replace table marts.{name} as {statement(sql, f'marts/{name}')}"
@@ -141,8 +149,12 @@ def model_folders(sql: Path) -> dict[str, str]:
 def in_order(sql: Path, only: Iterable[str] | None = None) -> list[str]:
     """The models, each behind those it names; with ``only``, just these and what they need."""
     folders = model_folders(sql)
-    names = {*folders, JUDGED, FREED}
-    needs: dict[str, set[str]] = {JUDGED: {"stg_placed"}, FREED: {"stg_current"}}
+    names = {*folders, JUDGED, FREED, PROPOSED}
+    needs: dict[str, set[str]] = {
+        JUDGED: {"stg_placed"},
+        FREED: {"stg_current"},
+        PROPOSED: set(NEEDED & folders.keys()),
+    }
     for name, folder in folders.items():
         text = re.sub(r"--[^\n]*", "", statement(sql, f"{folder}/{name}"))
         needs[name] = (set(re.findall(r"[a-z_]\w*", text)) & names) - {name}

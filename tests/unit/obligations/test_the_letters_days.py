@@ -17,10 +17,10 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.letters.model import GapReason, Letter, LetterKind, Presence
 from ksc_ledger.obligations import Judged, Published, judge, letter_of, report_forms, unit_sheets
 from ksc_ledger.obligations.evidence import Filed
-from ksc_ledger.obligations.reallocation import reallocations
-from ksc_ledger.registry import Difficulty, HardwareReturn, Registry, in_force, load
+from ksc_ledger.registry import Difficulty, Registry, in_force, load
 from ksc_ledger.rules.deadlines import Status
 from ksc_ledger.state import open_state, outbox
+from ksc_ledger.warehouse.reader import query
 from unit.letters.reading import annex_tables, cells_of, opened, text_of
 
 SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios"
@@ -299,29 +299,42 @@ def test_the_last_day_of_a_letter_may_still_be_written_about(published: Publishe
 # Seats
 
 
-def test_seats_of_documented_weak_machines_go_to_who_runs_without_a_seat(
+def test_seats_of_documented_weak_machines_are_proposed_to_who_asked_for_more(
     published: Published,
 ) -> None:
-    """On 12/10/2022 the district's office has 26 machines and 24 seats."""
-    words, day = published.registry, date(2022, 10, 12)
-    nothing = reallocations(words, published.file, "dong_thap", day)
-    assert nothing.plan.proposals == ()
-    assert nothing.plan.unmet == {"dtp_872_vpub": 2}
-    returned = HardwareReturn(
-        estate_code="dong_thap",
-        return_id="2022-tnmt",
-        unit_code="dtp_872_tnmt",
-        machine_count=3,
-        valid_from_date=day,
-        source_document="Công văn phản hồi cấu hình",
+    rows = query(
+        published.file,
+        "select from_unit_code, to_unit_code, proposed_count, status, documents"
+        " from marts.rpt_licence_reallocation where estate_code = 'kon_tum'",
     )
-    known = words.model_copy(update={"hardware_returns": (returned,)})
-    plan = reallocations(known, published.file, "dong_thap", day).plan
-    (proposal,) = plan.proposals
-    assert (proposal.from_unit_code, proposal.to_unit_code) == ("dtp_872_tnmt", "dtp_872_vpub")
-    assert proposal.proposed_count == 2
-    assert proposal.documents == ("Công văn phản hồi cấu hình",)
-    assert plan.left == {"dtp_872_tnmt": 1}
+    (row,) = rows
+    assert (row["from_unit_code"], row["to_unit_code"]) == ("ktm_613_23452", "ktm_613_vhtt")
+    assert (row["proposed_count"], row["status"]) == (1, "proposed")
+    assert row["documents"].startswith("Công văn phản hồi cấu hình máy")
+
+
+# What officers entered, in the marts
+
+
+def test_attendance_difficulties_and_posts_are_published(published: Published) -> None:
+    (attendance,) = query(
+        published.file,
+        "select count(*) as n, count(*) filter (where not is_present) as absent_count"
+        " from marts.fct_training_attendance",
+    )
+    assert attendance == {"n": 30, "absent_count": 2}
+    difficulties = query(
+        published.file, "select unit_code, is_open from marts.fct_difficulty order by unit_code"
+    )
+    assert difficulties == [
+        {"unit_code": "dtp_872_30052", "is_open": True},
+        {"unit_code": "dtp_872_30070", "is_open": False},
+    ]
+    posts = query(
+        published.file,
+        "select post_title from marts.dim_responsible_post where unit_code = 'dtp_872_30052'",
+    )
+    assert posts == [{"post_title": "Chủ tịch Ủy ban nhân dân xã"}]
 
 
 # Letters about the term and the training, and the units' one-pagers
@@ -389,6 +402,7 @@ def test_every_unit_gets_its_sheet_with_the_names_of_that_day(
     assert len(sheets) == 27
     assert sum(len(sheet.renames) + sheet.more_renames for sheet in sheets) == 20  # 255 less 235
     commune = next(sheet for sheet in sheets if sheet.unit_code == "dtp_872_30058")
+    assert commune.responsible == "Chủ tịch Ủy ban nhân dân xã"
     assert commune.totals.installed_count == 4
     assert len(commune.renames) == 4
     assert all(one.suggested_name.startswith("MYDONG-") for one in commune.renames)
