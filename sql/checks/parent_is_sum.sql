@@ -7,12 +7,12 @@ with own as (
         snapshot_date,
         unnest([
             'allocated', 'installed', 'correctly_named', 'protected', 'agent_only', 'stale',
-            'duplicate', 'old_bases', 'antivirus_conflict', 'endpoint'
+            'duplicate', 'old_bases', 'antivirus_conflict', 'endpoint', 'exempt'
         ]) as measure,
         unnest([
             seat_count, installed_count, correctly_named_count, protected_count,
             agent_only_count, stale_count, duplicate_count, old_bases_count,
-            antivirus_conflict_count, endpoint_count
+            antivirus_conflict_count, endpoint_count, exempt_count
         ]) as amount
     from stg_own_daily
 ),
@@ -23,12 +23,12 @@ shown as (
         snapshot_date,
         unnest([
             'allocated', 'installed', 'correctly_named', 'protected', 'agent_only', 'stale',
-            'duplicate', 'old_bases', 'antivirus_conflict', 'endpoint'
+            'duplicate', 'old_bases', 'antivirus_conflict', 'endpoint', 'exempt'
         ]) as measure,
         unnest([
             allocated_count, installed_count, correctly_named_count, protected_count,
             agent_only_count, stale_count, duplicate_count, old_bases_count,
-            antivirus_conflict_count, endpoint_count
+            antivirus_conflict_count, endpoint_count, exempt_count
         ]) as amount
     from marts.fct_unit_coverage_daily
 ),

@@ -5,10 +5,14 @@
 -- and an instant that lies ahead of the reading all the same is unknown: it must never look fresh.
 with told as (
     select
-        *,
+        s.* exclude (mac_address, serial_number),
+        -- The server keeps devices and hardware apart; a device's own word would come first.
+        coalesce(s.mac_address, w.mac_address) as mac_address,
+        coalesce(s.serial_number, w.serial_number) as serial_number,
         getvariable('observed_at') + interval 10 minutes as latest_at,
         getvariable('clock_ahead') as ahead
-    from read_parquet(getvariable('snapshot_path'))
+    from read_parquet(getvariable('snapshot_path')) as s
+    left join told_hardware as w on s.endpoint_id = w.endpoint_id
 ),
 
 hosts as (

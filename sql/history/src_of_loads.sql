@@ -22,6 +22,21 @@ where
     i.valid_from_at <= c.observed_at
     and (i.valid_to_at is null or i.valid_to_at > c.observed_at);
 
+create or replace temp view src_product as
+select
+    p.server_code,
+    p.endpoint_id,
+    p.product_name,
+    p.listed_name,
+    p.publisher,
+    c.observed_at as from_at,
+    far_at() as until_at
+from wh.hist.product as p
+inner join chosen_load as c on p.server_code = c.server_code
+where
+    p.valid_from_at <= c.observed_at
+    and (p.valid_to_at is null or p.valid_to_at > c.observed_at);
+
 create or replace temp view src_home as
 select * from wh.hist.home
 where from_at <= (select max(c.observed_at) from chosen_load as c);
@@ -34,6 +49,9 @@ select
     row_number() over (order by c.observed_at, c.collected_at, c.load_id) as load_order,
     not exists (
         from src_verdict as v
-        where v.load_id = c.load_id and not v.is_success
+        where
+            v.load_id = c.load_id
+            and not v.is_success
+            and v.suite in ('landing.ksc_hosts', 'landing.ksc_loads')
     ) as has_passed_gate
 from chosen_load as c;

@@ -16,7 +16,7 @@ select
     is_stale,
     is_duplicate,
     has_antivirus_conflict,
-    null::boolean as is_exempt,
+    is_exempt,
     status_id,
     rtp_state,
     antivirus_version,

@@ -6,7 +6,7 @@ with counted as (
         (
             server_code, unit_code, is_installed, is_agent_only, is_correctly_named,
             is_name_exempt, is_protected, has_old_bases, is_stale, is_duplicate,
-            has_antivirus_conflict, status_id, rtp_state, antivirus_version, reason_code
+            has_antivirus_conflict, is_exempt, status_id, rtp_state, antivirus_version, reason_code
         ) as state
     from stg_piece
     where is_counted
@@ -50,7 +50,7 @@ select
     any_value(is_stale) as is_stale,
     any_value(is_duplicate) as is_duplicate,
     any_value(has_antivirus_conflict) as has_antivirus_conflict,
-    null::boolean as is_exempt,
+    any_value(is_exempt) as is_exempt,
     any_value(status_id) as status_id,
     any_value(rtp_state) as rtp_state,
     any_value(antivirus_version) as antivirus_version,

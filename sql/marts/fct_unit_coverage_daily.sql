@@ -44,7 +44,7 @@ select
     if(has_landed, agent_only_count, null) as agent_only_count,
     if(has_landed, stale_count, null) as stale_count,
     if(has_landed, duplicate_count, null) as duplicate_count,
-    null::bigint as exempt_count,
+    exempt_count,
     if(has_landed, old_bases_count, null) as old_bases_count,
     if(has_landed, antivirus_conflict_count, null) as antivirus_conflict_count,
     if(has_landed, all_gap_count, null)::bigint as gap_count,

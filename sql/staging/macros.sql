@@ -10,5 +10,9 @@ create or replace temp macro figure_day(instant) as
 create or replace temp macro end_of_day(day) as
 (day + time '23:59:59') at time zone 'Asia/Ho_Chi_Minh';
 
+-- The first instant of a Vietnamese day.
+create or replace temp macro start_of_day(day) as
+day::timestamp at time zone 'Asia/Ho_Chi_Minh';
+
 -- Instead of "still so", where an instant is needed to compare with.
 create or replace temp macro far_at() as timestamptz '9999-12-31 00:00:00+00';

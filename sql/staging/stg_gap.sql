@@ -3,7 +3,8 @@
 with capped as (
     select
         *,
-        if(has_landed, least(agent_only_count, gap_count), 0) as part_agent_only
+        if(has_landed, least(agent_only_count, gap_count), 0) as part_agent_only,
+        if(has_landed, least(exempt_count, gap_count - part_agent_only), 0) as part_exempt
     from stg_holder_daily
 ),
 
@@ -46,8 +47,15 @@ parted as (
     select
         unit_code,
         snapshot_date,
+        'exempt_hardware' as reason_code,
+        part_exempt as machine_count
+    from capped
+    union all
+    select
+        unit_code,
+        snapshot_date,
         'not_installed' as reason_code,
-        gap_count - part_agent_only as machine_count
+        gap_count - part_agent_only - part_exempt as machine_count
     from capped
     where has_landed
     union all

@@ -9,6 +9,9 @@ with domains as (
             as seat_count,
         sum(o.installed_count)::bigint as installed_count,
         sum(o.agent_only_count)::bigint as agent_only_count,
+        -- A machine with an agent that a document names stands among those with an agent already.
+        greatest(sum(o.exempt_count) - sum(o.exempt_agent_only_count), 0)::bigint
+            as exempt_count,
         sum(o.part_wrong_name)::bigint as part_wrong_name,
         sum(o.part_not_protected)::bigint as part_not_protected,
         sum(o.part_stale)::bigint as part_stale,

@@ -6,7 +6,7 @@ with clipped as (
         case when p.until_at <= r.cutoff_at then p.until_at else far_at() end as until_at,
         p.is_duplicate or not p.is_counted as is_duplicate,
         p.is_duplicate as is_duplicate_here
-    from stg_placed as p
+    from stg_flagged as p
     cross join ref_run as r
 )
 
@@ -33,7 +33,9 @@ select
     c.is_protected and c.is_named as is_protected,
     c.has_old_bases and c.is_named as has_old_bases,
     c.is_stale and not c.is_duplicate as is_stale,
-    c.has_antivirus_conflict and not c.is_duplicate as has_antivirus_conflict,
+    c.has_antivirus_conflict and not c.is_excused and not c.is_duplicate
+        as has_antivirus_conflict,
+    c.is_exempt,
     c.is_named and j.is_correct as is_correctly_named,
     c.is_named and j.is_exempt as is_name_exempt,
     c.status_id,

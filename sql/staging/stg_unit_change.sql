@@ -36,6 +36,7 @@ select
     sum(if(is_duplicate, sign, 0))::bigint as duplicate_count,
     sum(if(has_old_bases, sign, 0))::bigint as old_bases_count,
     sum(if(has_antivirus_conflict, sign, 0))::bigint as antivirus_conflict_count,
+    sum(if(is_agent_only and is_exempt, sign, 0))::bigint as exempt_agent_only_count,
     -- The partition of the installed: the first that applies.
     sum(if(is_installed and not is_correctly_named, sign, 0))::bigint as part_wrong_name,
     sum(if(is_correctly_named and not is_protected, sign, 0))::bigint as part_not_protected,

@@ -5,6 +5,7 @@ select
     o.snapshot_date,
     any_value(o.estate_code) as estate_code,
     sum(o.seat_count)::bigint as allocated_count,
+    sum(o.exempt_count)::bigint as exempt_count,
     sum(o.endpoint_count)::bigint as endpoint_count,
     sum(o.installed_count)::bigint as installed_count,
     sum(o.correctly_named_count)::bigint as correctly_named_count,

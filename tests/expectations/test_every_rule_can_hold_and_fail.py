@@ -15,14 +15,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ksc_ledger.landing.manifest import Extra, ExtraKind
 from ksc_ledger.quality import frames, suites
+from ksc_ledger.quality.extras import LandedExtra, extras_frame
 from ksc_ledger.quality.gate import Verdict, judge
 from ksc_ledger.quality.suites import Severity, load_suite, suite_names
-from unit.quality.landed import AT, ROOT, a_host, a_load, a_table, healthy
+from unit.quality.landed import AT, ROOT, a_host, a_load, a_table, endpoint_id, extra_table, healthy
 
 Frame = Callable[[], pd.DataFrame]
 
-REPORTS = "reports.unit_reports"
+REPORTS = suites.REPORTS
+REPORTED = "marts.rpt_reported_vs_observed"
 REPORT_COUNTS = (
     "allocated_count",
     "computers_count",
@@ -47,6 +50,25 @@ def hosts(**facts: Any) -> Frame:
 def loads(*, landed: int = 20, before: int | None = 20, **facts: Any) -> Frame:
     one = frames.Landed(a_load(rows=20, **facts), healthy(landed), before)
     return lambda: frames.loads_frame([one])
+
+
+def extra(kind: str, *rows: dict[str, Any], count: int | None = None) -> Frame:
+    """A healthy key, and the rows of a kind, beside ten devices."""
+
+    def landed(kind: str, rows: list[dict[str, Any]], count: int | None) -> LandedExtra:
+        there = Extra(path="raw", count=len(rows) if count is None else count)
+        load = a_load(extras={kind: there})
+        return LandedExtra(load, ExtraKind(kind), extra_table(kind, rows), healthy(10))
+
+    one = landed("licences", [KEY], None)
+    return lambda: extras_frame([one, landed(kind, list(rows), count)])
+
+
+KEY = {"licence_serial": "2B1E", "seat_limit_count": 330, "used_count": 330, "expires_at": AT}
+FOUND = {"event_id": 1, "endpoint_id": "weg", "registered_at": JUST_IN_TIME}
+DEVICE = {"hardware_id": 1, "device_name": "TM-VHTT-PC01", "memory_mb": 0, "disk_gb": 0}
+USERS = [{"licence_serial": "2B1E", "endpoint_id": endpoint_id(number)} for number in range(8)]
+STRANGER = {"licence_serial": "2B1E", "endpoint_id": "weg"}
 
 
 def coverage(**facts: Any) -> Frame:
@@ -76,6 +98,9 @@ def coverage(**facts: Any) -> Frame:
         "oldest_observed_at": AT,
         "snapshot_id": "a1b2",
     }
+    for name in ("allocated_count", "installed_count", "correctly_named_count"):
+        row[f"parts_{name}"] = facts.get(name, row[name])
+    row["pool_count"] = facts.get("allocated_count", 330)
     none_yet = row | {
         "unit_code": "dtp_873",
         "allocated_count": 0,
@@ -87,6 +112,10 @@ def coverage(**facts: Any) -> Frame:
         "net_gap_count": 0,
         "installed_ratio": None,
         "correctly_named_ratio": None,
+        "parts_allocated_count": 0,
+        "parts_installed_count": 0,
+        "parts_correctly_named_count": 0,
+        "pool_count": None,
     }
     return lambda: pd.DataFrame([none_yet, row | facts])
 
@@ -107,6 +136,30 @@ def reports(**facts: Any) -> Frame:
     }
     other = row | {"unit_code": "dtp_872_ptp"} | facts
     numbers = [name for name in row if name.endswith(("_count", "_days"))]
+    return lambda: pd.DataFrame([row, other]).astype(dict.fromkeys(numbers, "float64"))
+
+
+def reported(**facts: Any) -> Frame:
+    """A unit that reported what was observed, and one with the facts given."""
+    row = {
+        "unit_code": "dtp_872_pnv",
+        "report_date": date(2022, 10, 14),
+        "reported_count": 12,
+        "observed_count": 12,
+        "allocated_count": 12,
+        "difference_count": 0,
+        "received_at": AT,
+        "file_sha256": "0a" * 32,
+    }
+    other = row | {"unit_code": "dtp_872_ptp"} | facts
+    for one in (row, other):
+        known = one["reported_count"] is not None and one["observed_count"] is not None
+        one["expected_difference_count"] = (
+            one["reported_count"] - one["observed_count"] if known else None
+        )
+    if "difference_count" not in facts:
+        other["difference_count"] = other["expected_difference_count"]
+    numbers = [name for name in row if name.endswith("_count")]
     return lambda: pd.DataFrame([row, other]).astype(dict.fromkeys(numbers, "float64"))
 
 
@@ -162,11 +215,20 @@ ACCEPTED: dict[str, list[Frame]] = {
         loads(clock_skew_seconds=120),
         loads(clock_skew_seconds=-120),
     ],
+    suites.EXTRAS: [
+        extra("licences"),
+        extra("licences", KEY | {"seat_limit_count": 0}),  # a key without a limit
+        extra("licences", KEY | {"seat_limit_count": None, "used_count": None}),
+        extra("detections"),
+        extra("detections", FOUND, FOUND | {"event_id": 2}),
+        extra("hardware", DEVICE, {"hardware_id": 2, "device_name": "TM-VHTT-PC02"}),
+        extra("licence_hosts", *USERS, STRANGER, STRANGER | {"licence_serial": "x"}),  # 20 %
+        extra("products"),
+    ],
     suites.COVERAGE: [
         coverage(),
         coverage(installed_ratio=0.7727),  # rounded to four places
         coverage(agent_only_count=None, antivirus_conflict_count=None),  # a source never landed
-        coverage(is_complete=False, servers_expected_count=13),
         coverage(  # no server of it was ever read
             installed_count=None,
             correctly_named_count=None,
@@ -176,10 +238,14 @@ ACCEPTED: dict[str, list[Frame]] = {
             correctly_named_ratio=None,
             oldest_observed_at=None,
         ),
-        coverage(  # its seats ran out, or it has more machines than seats
-            allocated_count=0, gap_count=0, over_count=0, net_gap_count=-255, installed_ratio=None
-        ),
-        coverage(allocated_count=250, gap_count=0, net_gap_count=-5, installed_ratio=1.02),
+        coverage(allocated_count=255, gap_count=0, net_gap_count=0, installed_ratio=1.0),
+        coverage(pool_count=None),  # not the root of its estate
+    ],
+    REPORTED: [
+        reported(),
+        reported(reported_count=0, observed_count=0, difference_count=0),
+        reported(reported_count=999_999, observed_count=None, difference_count=None),
+        lambda: reported()().iloc[:0],  # nobody has reported yet
     ],
     REPORTS: [
         reports(),
@@ -233,6 +299,16 @@ BREAKING: dict[str, dict[str, Frame]] = {
         "ksc_hosts.row_count_drop": loads(landed=13, rows_expected_count=13, rows_read_count=13),
         "ksc_hosts.clock_skew": loads(clock_skew_seconds=-121),
     },
+    suites.EXTRAS: {
+        "extras.rows_typed_equal_landed": extra("detections", FOUND, count=2),
+        "extras.not_negative": extra("hardware", DEVICE | {"memory_mb": -1}),
+        "extras.id_unique": extra("detections", FOUND, FOUND),
+        "extras.device_known": extra("licence_hosts", *USERS[:3], STRANGER),
+        "detections.device_present": extra("detections", FOUND | {"endpoint_id": None}),
+        "detections.not_future": extra("detections", FOUND | {"registered_at": LATE}),
+        "licences.expiry_present": extra("licences", KEY | {"expires_at": None}),
+        "licences.within_limit": extra("licences", KEY | {"used_count": 331}),
+    },
     suites.COVERAGE: {
         "fct_unit_coverage_daily.not_empty": lambda: coverage()().iloc[:0],
         "unit_code.form": coverage(unit_code="Tháp Mười"),
@@ -269,6 +345,25 @@ BREAKING: dict[str, dict[str, Frame]] = {
         "correctly_named_ratio.at_most_one": coverage(correctly_named_ratio=1.01),
         "servers_observed_count.at_most_expected": coverage(servers_observed_count=2),
         "is_complete.all_servers": coverage(servers_expected_count=2),
+        "allocated_count.equals_parts": coverage(parts_allocated_count=329),
+        "installed_count.equals_parts": coverage(parts_installed_count=254),
+        "correctly_named_count.equals_parts": coverage(parts_correctly_named_count=236),
+        "allocated_count.equals_pool": coverage(pool_count=331),
+        "installed_count.at_most_allocated": coverage(allocated_count=254),
+        "servers_observed_count.all_expected": coverage(
+            is_complete=False, servers_expected_count=13
+        ),
+    },
+    REPORTED: {
+        "unit_code.one_row_a_day": twice_the_same(reported()),
+        "unit_code.not_null": reported(unit_code=None),
+        "report_date.not_null": reported(report_date=None),
+        "reported_count.not_null": reported(reported_count=None),
+        "received_at.not_null": reported(received_at=pd.NaT),
+        "file_sha256.form": reported(file_sha256="báo cáo.xlsx"),
+        "reported_count.range": reported(reported_count=-1),
+        "difference_count.is_difference": reported(difference_count=1),
+        "reported_count.equals_observed": reported(reported_count=13),
     },
     REPORTS: {
         "unit_code.not_null": reports(unit_code=None),
@@ -298,6 +393,9 @@ def together(suite: str, samples: list[Frame]) -> tuple[pd.DataFrame, list[range
         if suite == suites.COVERAGE:
             later = timedelta(days=number)
             part["snapshot_date"] = [day and day + later for day in part["snapshot_date"]]
+        elif suite == REPORTED:
+            later = timedelta(days=number)
+            part["report_date"] = [day and day + later for day in part["report_date"]]
         elif suite == REPORTS:
             part["receipt_id"] = f"r{number}"
         else:
@@ -317,7 +415,9 @@ def breaking_rows(suite: str) -> dict[str, tuple[range, Verdict]]:
 
 
 def test_there_are_suites_and_all_have_samples() -> None:
-    assert suite_names(ROOT) == sorted([suites.HOSTS, suites.LOADS, suites.COVERAGE, REPORTS])
+    assert suite_names(ROOT) == sorted(
+        [suites.HOSTS, suites.LOADS, suites.EXTRAS, suites.COVERAGE, REPORTED, REPORTS]
+    )
     assert set(ACCEPTED) == set(BREAKING) == set(suite_names(ROOT))
 
 
@@ -372,4 +472,12 @@ def test_a_rule_that_refuses_a_load_is_one_that_figures_rest_on() -> None:
         "endpoint_id.unique",
         "status_bits.not_null",
         "status_bits.not_negative",
+    }
+
+
+def test_a_rule_that_refuses_a_kind_beside_the_devices_is_named_here() -> None:
+    rules = load_suite(ROOT, suites.EXTRAS).rules
+    assert {rule.code for rule in rules if rule.severity is Severity.FAIL} == {
+        "extras.rows_typed_equal_landed",
+        "extras.not_negative",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -13,7 +13,8 @@ from typing import Any
 from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import Clock, FixedClock, vietnamese_date
 from ksc_ledger.collection import collect_under_lease
-from ksc_ledger.landing.manifest import Load, LoadStatus
+from ksc_ledger.collection.extras import ALL_KINDS
+from ksc_ledger.landing.manifest import ExtraKind, Load, LoadStatus
 from ksc_ledger.quality.gate import gate_loads
 from ksc_ledger.registry import in_force
 from ksc_ledger.rehearsal.home import gather_registry
@@ -21,7 +22,14 @@ from ksc_ledger.settings import Settings
 from ksc_ledger.simulator import Simulator
 from ksc_ledger.sources.endpoint import Budget, Endpoint
 from ksc_ledger.state import open_state
-from ksc_ledger.warehouse import BuildReport, build, publish, snapshot_arrow, type_loads
+from ksc_ledger.warehouse import (
+    BuildReport,
+    build,
+    extra_arrow,
+    publish,
+    snapshot_arrow,
+    type_loads,
+)
 from ksc_ledger.warehouse.reader import query
 from ksc_ledger.warehouse.writer import locked_reader
 
@@ -42,6 +50,7 @@ class Road:
     simulator: Simulator
     budget: Budget = BUDGET
     chunk_size: int = 100
+    kinds: Collection[ExtraKind] = ALL_KINDS  # what is asked beside the devices
     _estates: dict[str, str] = field(default_factory=dict)
 
     def endpoint(self, server_code: str, **changes: Any) -> Endpoint:
@@ -97,6 +106,7 @@ class Road:
                 owner="test",
                 real_now=real_now,
                 sleep=sleep,
+                kinds=self.kinds,
             )
         finally:
             engine.dispose()
@@ -111,6 +121,7 @@ class Road:
             places,
             self.settings,
             snapshot_reader=lambda load: snapshot_arrow(load.parquet(places)),
+            extra_reader=lambda load, kind: extra_arrow(load.extra_parquet(places, kind)),
             now=at,
         )
         return {load.server_code: load for load in [*typed, *gated]}

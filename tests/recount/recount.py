@@ -1,8 +1,10 @@
 """A second count of a scenario's figures, made without the product.
 
 It reads the files of a scenario folder and counts, for one instant, what docs and contract mean by
-allocated, installed, correctly named, agent only, duplicate, gap, over and net gap. It shares no
-code with the product and uses the standard library only, so that a mistake made twice is unlikely.
+allocated, installed, correctly named, agent only, duplicate, second antivirus, exempt, gap, over and
+net gap; and, with ``recount_beside``, detections, licences, second antiviruses and weak hardware. It
+shares no code with the product and uses the standard library only, so that a mistake made twice is
+unlikely.
 
     python tests/recount/recount.py scenarios/dong_thap --day 2022-10-12
 """
@@ -15,6 +17,7 @@ import re
 import sys
 import unicodedata
 from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 
@@ -26,12 +29,25 @@ COUNTS = (
     "correctly_named",
     "agent_only",
     "duplicate",
+    "antivirus_conflict",
+    "exempt",
     "gap",
     "over",
     "net_gap",
 )
 # What comes of machines; None where no server of the unit was ever read whole.
-OF_MACHINES = ("installed", "correctly_named", "agent_only", "duplicate", "gap", "over", "net_gap")
+OF_MACHINES = (
+    "installed",
+    "correctly_named",
+    "agent_only",
+    "duplicate",
+    "antivirus_conflict",
+    "gap",
+    "over",
+    "net_gap",
+)
+FIRST_LOOK = timedelta(days=30)  # so far back a server's log is read the first time
+UNCURED = {"notcured"}
 
 Row = dict[str, str]
 
@@ -68,26 +84,13 @@ def _recount_estate(
     children: dict[str, list[str]] = defaultdict(list)
     for code, unit in units.items():
         children[unit["parent_unit_code"]].append(code)
-    groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in _in_force(registry / "server_groups.csv", day):
-        groups[row["server_code"]][_path_key(row["group_path"])] = row["unit_code"]
-    servers = sorted(_table(registry / "servers.csv"), key=lambda row: int(row["list_order"]))
-
-    hosts: list[Row] = []
-    served: set[str] = set()
-    for order, server in enumerate(servers):
-        code = server["server_code"]
-        read_at = _last_answer(scenario, server, instant)
-        if read_at is None:
-            continue
-        served |= {server["unit_code"], *groups[code].values()}
-        for row in _hosts_at(scenario, code, read_at):
-            row["server_order"] = f"{order:04d}"
-            row["unit"] = _unit_of(row["group_path"], groups[code], server["unit_code"])
-            hosts.append(row)
-
+    hosts, served = _read(scenario, registry, instant)
     own: dict[str, dict[str, int]] = {code: dict.fromkeys(COUNTS, 0) for code in units}
     _count_machines(hosts, own, units, _rules(registry, day, units))
+    for position in _with_second_antivirus(hosts, registry, day):
+        own[hosts[position]["unit"]]["antivirus_conflict"] += 1
+    for row in _in_force(registry / "hardware_returns.csv", day):
+        own[row["unit_code"]]["exempt"] += int(row["machine_count"])
     for row in _in_force(registry / "allocations.csv", day):
         if row["entry_kind"] in ("grant", "transfer"):
             own[row["to_unit_code"]]["allocated"] += int(row["seat_count"])
@@ -107,6 +110,155 @@ def _recount_estate(
             total |= dict.fromkeys(OF_MACHINES)
         figures[code] = total
     return figures
+
+
+def _read(scenario: Path, registry: Path, instant: datetime) -> tuple[list[Row], set[str]]:
+    """The devices of every server as it last answered, and the units that its groups belong to."""
+    day = instant.astimezone(VIETNAM).date()
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in _in_force(registry / "server_groups.csv", day):
+        groups[row["server_code"]][_path_key(row["group_path"])] = row["unit_code"]
+    servers = sorted(_table(registry / "servers.csv"), key=lambda row: int(row["list_order"]))
+    hosts: list[Row] = []
+    served: set[str] = set()
+    for order, server in enumerate(servers):
+        code = server["server_code"]
+        read_at = _last_answer(scenario, server, instant)
+        if read_at is None:
+            continue
+        served |= {server["unit_code"], *groups[code].values()}
+        for row in _hosts_at(scenario, code, read_at):
+            row["server_code"] = code
+            row["server_order"] = f"{order:04d}"
+            row["unit"] = _unit_of(row["group_path"], groups[code], server["unit_code"])
+            hosts.append(row)
+    return hosts, served
+
+
+@dataclass
+class Beside:
+    """What lies beside the devices at an instant, by the ids that the servers gave.
+
+    ``detections``: (server, host, registered) to outcome. ``infected``: host to the number of its
+    uncured detections and of the days after the first on which something was found again.
+    ``conflicts``: (host, program). ``licences``: (serial, server) to users; ``users``: unit to users
+    in it and below, None where no server of it was ever read. ``weak``: host to memory, disk and
+    whether a document names it.
+    """
+
+    detections: dict[tuple[str, str, datetime], str] = field(default_factory=dict)
+    infected: dict[str, tuple[int, int]] = field(default_factory=dict)
+    conflicts: set[tuple[str, str]] = field(default_factory=set)
+    licences: dict[tuple[str, str], int] = field(default_factory=dict)
+    users: dict[str, int | None] = field(default_factory=dict)
+    weak: dict[str, tuple[str, str, bool]] = field(default_factory=dict)
+
+
+def recount_beside(scenario: Path, instant: datetime) -> Beside:
+    """Everything that a scenario's servers have told beside their devices up to an instant."""
+    found = Beside()
+    for registry in sorted((scenario / "registry").iterdir()):
+        hosts, served = _read(scenario, registry, instant)
+        _detections(found, scenario, registry, instant)
+        _licences(found, scenario, registry, hosts, served, instant)
+        day = instant.astimezone(VIETNAM).date()
+        for position in _with_second_antivirus(hosts, registry, day):
+            host = hosts[position]
+            found.conflicts.add((host["host_id"], host["foreign_antivirus"]))
+        _weak(found, registry, hosts, day)
+    return found
+
+
+def _with_second_antivirus(hosts: list[Row], registry: Path, day: date) -> list[int]:
+    """The agent tells of programs; those that the registry excepts are none."""
+    excepted = [
+        row["product_text"].lower() for row in _in_force(registry / "antivirus_exceptions.csv", day)
+    ]
+    losers = _duplicates(hosts)
+    return [
+        position
+        for position, host in enumerate(hosts)
+        if host.get("foreign_antivirus")
+        and host["agent_version"]
+        and position not in losers
+        and not any(text in host["foreign_antivirus"].lower() for text in excepted)
+    ]
+
+
+def _detections(found: Beside, scenario: Path, registry: Path, instant: datetime) -> None:
+    """What was registered up to the last answer, from thirty days before the first one on."""
+    read = {
+        server["server_code"]: answers
+        for server in _table(registry / "servers.csv")
+        if (answers := _answers(scenario, server, instant))
+    }
+    days: dict[str, set[date]] = defaultdict(set)
+    uncured: dict[str, int] = defaultdict(int)
+    for row in _table(scenario / "estate" / "detections.csv"):
+        registered = datetime.fromisoformat(row["registered_at"]).astimezone(UTC)
+        answers = read.get(row["server_code"])
+        if answers is None or not min(answers) - FIRST_LOOK < registered <= max(answers):
+            continue
+        host = row["host_id"]
+        found.detections[row["server_code"], host, registered] = row["outcome"]
+        days[host].add(registered.astimezone(VIETNAM).date())
+        uncured[host] += row["outcome"] in UNCURED
+    for host, seen in days.items():
+        found.infected[host] = (uncured[host], len(seen) - 1)
+
+
+def _licences(
+    found: Beside,
+    scenario: Path,
+    registry: Path,
+    hosts: list[Row],
+    served: set[str],
+    instant: datetime,
+) -> None:
+    """A key that its server lists is used by the machines that name it and have the protection."""
+    keys = {}
+    for server in _table(registry / "servers.csv"):
+        read_at = _last_answer(scenario, server, instant)
+        for row in _table(scenario / "estate" / "keys.csv"):
+            if read_at and row["server_code"] == server["server_code"] and _holds(row, read_at):
+                keys[row["serial"], row["server_code"]] = row
+    day = instant.astimezone(VIETNAM).date()
+    units = {row["unit_code"]: row for row in _in_force(registry / "units.csv", day)}
+    for key in keys:
+        found.licences[key] = 0
+    users = dict.fromkeys(units, 0)
+    for host in hosts:
+        key = (host.get("licence_serial", ""), host["server_code"])
+        if key in keys and host["antivirus_version"]:
+            found.licences[key] += 1
+            for code in _line_above(host["unit"], units):
+                users[code] += 1
+    seen = {code for unit in served & units.keys() for code in _line_above(unit, units)}
+    for code in units:
+        found.users[code] = users[code] if code in seen else None
+
+
+def _weak(found: Beside, registry: Path, hosts: list[Row], day: date) -> None:
+    """Hardware is told by agents; a document may name any machine."""
+    limits = _in_force(registry / "hardware_limits.csv", day)
+    named = {
+        row["endpoint_id"]
+        for row in _in_force(registry / "hardware_returns.csv", day)
+        if row.get("endpoint_id")
+    }
+    losers = _duplicates(hosts)
+    for position, host in enumerate(hosts):
+        memory, disk = "", ""
+        if host["agent_version"]:
+            memory, disk = host.get("memory_mb", ""), host.get("disk_gb", "")
+        is_weak = any(
+            (memory and int(memory) < int(row["memory_mb"]))
+            or (disk and int(disk) < int(row["disk_gb"]))
+            for row in limits
+        )
+        is_named = host["host_id"] in named
+        if position not in losers and (is_weak or is_named):
+            found.weak[host["host_id"]] = (memory, disk, is_named)
 
 
 def _count_machines(
@@ -247,6 +399,20 @@ def _rules(registry: Path, day: date, units: dict[str, Row]) -> dict[str, Row]:
 
 def _last_answer(scenario: Path, server: Row, instant: datetime) -> datetime | None:
     """The last collection, not after the instant, that asked the server and was answered."""
+    return max(_answers(scenario, server, instant), default=None)
+
+
+def first_answers(scenario: Path, instant: datetime) -> list[tuple[str, datetime]]:
+    """When each server that has answered so far did so for the first time."""
+    return [
+        (server["server_code"], min(answers))
+        for registry in sorted((scenario / "registry").iterdir())
+        for server in _table(registry / "servers.csv")
+        if (answers := _answers(scenario, server, instant))
+    ]
+
+
+def _answers(scenario: Path, server: Row, instant: datetime) -> list[datetime]:
     events = [
         row
         for row in _table(scenario / "estate" / "events.csv")
@@ -257,7 +423,7 @@ def _last_answer(scenario: Path, server: Row, instant: datetime) -> datetime | N
         for row in _table(scenario / "estate" / "servers.csv")
         if row["server_code"] == server["server_code"]
     ]
-    answered = [
+    return [
         asked
         for asked in collection_instants(scenario)
         if asked <= instant
@@ -265,7 +431,6 @@ def _last_answer(scenario: Path, server: Row, instant: datetime) -> datetime | N
         and any(_holds(row, asked) for row in estate)
         and not any(_holds(row, asked) for row in events)
     ]
-    return max(answered, default=None)
 
 
 def _hosts_at(scenario: Path, server_code: str, read_at: datetime) -> list[Row]:
@@ -340,10 +505,10 @@ def main(arguments: list[str] | None = None) -> int:
     instant = chosen.at or end_of(chosen.day)
     figures = recount(chosen.scenario, instant)
     width = max(map(len, figures))
-    lines = [" " * width + "".join(f"{name:>16}" for name in COUNTS)]
+    lines = [" " * width + "".join(f"{name:>20}" for name in COUNTS)]
     for code, counts in figures.items():
         cells = ("-" if counts[name] is None else str(counts[name]) for name in COUNTS)
-        lines.append(f"{code:<{width}}" + "".join(f"{cell:>16}" for cell in cells))
+        lines.append(f"{code:<{width}}" + "".join(f"{cell:>20}" for cell in cells))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

@@ -132,7 +132,7 @@ def test_the_program_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == list(COUNTS)
     (town,) = [line.split() for line in lines if line.startswith("dtp_872 ")]
-    assert town == ["dtp_872", "330", "255", "235", "13", "6", "77", "2", "75"]
+    assert town == ["dtp_872", "330", "255", "235", "13", "6", "8", "0", "77", "2", "75"]
 
 
 # The counting itself, on estates of a few machines.

@@ -11,6 +11,7 @@ import pytest
 
 from ksc_ledger.errors import LedgerError
 from unit.warehouse.builders import T0, House, a_host, a_small_estate
+from unit.warehouse.extras import a_program, found, land_with, uses
 
 PNV = {"group_path": "Phòng Nội vụ"}
 LATER = T0 + timedelta(hours=1)
@@ -28,14 +29,18 @@ def a_house(home: Path) -> House:
         .server("cu", "tinh", valid_from_date=date(2022, 9, 3), valid_to_date=date(2022, 9, 4))
     )
     house = House(home, estate.registry())
-    house.land(
+    land_with(
+        house,
         T0,
         [
-            a_host("n0", **PNV),
+            a_host("n0", **PNV, status_mask=4096),
             a_host("n1", **PNV, display_name="SAI", rtp_state=1),
             a_host("t1", display_name="PTP-1", group_path="Phòng Tư pháp"),
             a_host("x", display_name="CHUNG", group_path="Phòng Tư pháp"),
         ],
+        detections=[found(1, "n0", T0)],
+        licence_hosts=[uses("n0")],
+        products=[a_program("n0")],
     )
     house.land(LATER, [a_host("x", display_name="CHUNG", last_connected_at=None)], "huyen2")
     return house
@@ -96,6 +101,34 @@ def test_the_marts_as_they_are_pass(tmp_path: Path) -> None:
             "where true",
             "chồng lên nhau",
             id="states that overlap",
+        ),
+        pytest.param(
+            "staging/stg_detection_daily",
+            "count(*) as detection_count",
+            "2 * count(*) as detection_count",
+            "phát hiện mã độc theo ngày khác",
+            id="detections counted twice",
+        ),
+        pytest.param(
+            "staging/stg_licence_daily",
+            "1 as sign",
+            "2 as sign",
+            "bản quyền đang dùng khác",
+            id="licences counted twice",
+        ),
+        pytest.param(
+            "marts/rpt_antivirus_conflict",
+            "cross join ref_run as r",
+            "cross join ref_run as r where c.product_name <> 'Bkav Pro'",
+            "phần mềm diệt vi-rút khác không khớp",
+            id="a conflict that is counted and not listed",
+        ),
+        pytest.param(
+            "marts/rpt_licence_reconciliation",
+            "coalesce(u.licences_used_count, 0) - c.installed_count",
+            "coalesce(u.licences_used_count, 0)",
+            "bản quyền không hợp lý",
+            id="a difference that is none",
         ),
         pytest.param(
             "marts/dim_server",

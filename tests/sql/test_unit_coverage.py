@@ -187,11 +187,6 @@ class TestFlags:
         columns = ("installed", "duplicate", "stale", "old_bases", "antivirus_conflict", "endpoint")
         assert house.counts("pnv", "2022-10-12", *columns) == (1, 1, 0, 0, 0, 1)
 
-    def test_what_has_no_source_yet_is_null(self, house: House) -> None:
-        house.land(T0, offices())
-        house.build(T0)
-        assert house.counts("pnv", "2022-10-12", "exempt") == (None,)
-
 
 class TestSources:
     def _two(self, tmp_path: Path) -> House:

@@ -71,18 +71,21 @@ def plan(
     today = vietnamese_date(observed_at)
     done_today: set[str] = set()
     newest_at: datetime | None = None
-    is_found = False
+    looked_at: datetime | None = None
     for seen, load in enumerate(complete_loads(places, server_code, observed_at), 1):
         is_today = vietnamese_date(load.observed_at) == today
         if is_today:
             done_today |= load.extras.keys()
-        if not is_found and ExtraKind.DETECTIONS in load.extras:
+        if looked_at is None and ExtraKind.DETECTIONS in load.extras:
             newest_at = load.extras[ExtraKind.DETECTIONS].newest_at
-            is_found = True
+            looked_at = load.observed_at
         is_old_enough = not is_today or done_today >= _DAILY
-        if is_old_enough and (is_found or seen >= _LOOK_BACK_LOADS):
+        if is_old_enough and (looked_at is not None or seen >= _LOOK_BACK_LOADS):
             break
     since = observed_at - FIRST_LOOK if newest_at is None else newest_at - OVERLAP
+    if newest_at is None and looked_at is not None:
+        # Nothing was ever there when it was looked last, which may be longer ago than a first look.
+        since = min(since, looked_at - OVERLAP)
     due = tuple(
         kind
         for kind in ALL_KINDS

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -42,12 +42,14 @@ class Extra:
     """Rows of one kind, read whole: zstd NDJSON at ``path``, which exists for no rows too.
 
     ``newest_at`` (detections only): up to here everything that the server registered has been
-    read, by this load or one before it; None when the server never had any.
+    read, by this load or one before it; None when the server never had any. ``snapshot_path``:
+    the same rows typed, relative to the home; None until then.
     """
 
     path: str
     count: int
     newest_at: datetime | None = None
+    snapshot_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,11 @@ class Load:
     ``observed_at`` is on the mode's clock, ``collected_at`` is real time. ``hosts_path`` is the
     zstd NDJSON of one unwrapped-container JSON object a host, exactly as the server typed it.
     ``gated_at`` is None until the gate has judged the load. ``extras`` and ``extra_faults`` are by
-    ExtraKind; a kind in neither was not due. What befalls an extra never changes ``status``.
+    ExtraKind; a kind in neither was not due. What befalls an extra never changes ``status``: one
+    that cannot be typed or does not pass its gate moves from the first to the second.
+    ``drift`` is how the devices' rows differ in shape from what was asked for, as rows by
+    ``missing.<attribute>``, ``new.…`` and ``retyped.…``, None where no row has shown it yet; what of it
+    the server's last complete load did not have is among ``verdicts`` from the beginning.
     """
 
     load_id: str
@@ -98,6 +104,7 @@ class Load:
     verdicts: tuple[dict[str, Any], ...] = ()
     extras: Mapping[str, Extra] = field(default_factory=dict)
     extra_faults: Mapping[str, ExtraFault] = field(default_factory=dict)
+    drift: Mapping[str, int] | None = None
 
     @property
     def month(self) -> str:
@@ -108,6 +115,9 @@ class Load:
 
     def parquet(self, places: Places) -> Path:
         return self.path(places).with_suffix(".parquet")
+
+    def extra_parquet(self, places: Places, kind: str) -> Path:
+        return self.path(places).with_suffix(f".{kind}.parquet")
 
 
 def load_id_of(server_code: str, observed_at: datetime, content: str) -> str:
@@ -126,7 +136,9 @@ def write(load: Load, places: Places) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}.tmp")
     with beside.open("w", encoding="utf-8") as file:
-        json.dump(asdict(load), file, ensure_ascii=False, indent=1, default=_text)
+        # Not asdict: it copies every verdict member by member, at several times the cost of the rest.
+        members = {one.name: getattr(load, one.name) for one in fields(load)}
+        json.dump(members, file, ensure_ascii=False, indent=1, default=_plain)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
@@ -142,7 +154,12 @@ def read(path: Path) -> Load:
     raw["verdicts"] = tuple(raw["verdicts"])
     # Loads that landed before there were extras have neither.
     raw["extras"] = {
-        kind: Extra(path=one["path"], count=one["count"], newest_at=_instant(one["newest_at"]))
+        kind: Extra(
+            path=one["path"],
+            count=one["count"],
+            newest_at=_instant(one["newest_at"]),
+            snapshot_path=one.get("snapshot_path"),
+        )
         for kind, one in raw.get("extras", {}).items()
     }
     raw["extra_faults"] = {
@@ -166,8 +183,10 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _text(value: object) -> str:
-    """What JSON does not know: instants."""
+def _plain(value: object) -> str | dict[str, Any]:
+    """What JSON does not know: instants, and the records of extras."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
+    if isinstance(value, Extra | ExtraFault):
+        return asdict(value)
     raise TypeError(f"no JSON for {type(value).__name__}")

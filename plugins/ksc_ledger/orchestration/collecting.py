@@ -89,8 +89,9 @@ def judge_landed(landed: Iterable[Mapping[str, Any] | None], instant: datetime |
     from pathlib import Path
 
     from ksc_ledger.landing import manifest
+    from ksc_ledger.quality import data_docs
     from ksc_ledger.quality.gate import gate_loads
-    from ksc_ledger.warehouse import snapshot_arrow, type_loads
+    from ksc_ledger.warehouse import extra_arrow, snapshot_arrow, type_loads
 
     settings = settings_module.load()
     loads = [manifest.read(Path(item["path"])) for item in landed if item]
@@ -101,10 +102,15 @@ def judge_landed(landed: Iterable[Mapping[str, Any] | None], instant: datetime |
         places,
         settings,
         snapshot_reader=lambda load: snapshot_arrow(load.parquet(places)),
+        extra_reader=lambda load, kind: extra_arrow(load.extra_parquet(places, kind)),
         now=clock_of(places).now(),
     )
     for load in gated:
         log.info("%s: %s %s", load.server_code, load.status.value, load.fault_text or "")
+        for kind, fault in load.extra_faults.items():
+            log.warning("%s, %s: %s", load.server_code, kind, fault.text)
+    said = [{**one, "load_id": load.load_id} for load in gated for one in load.verdicts]
+    data_docs.record(data_docs.Kind.LANDED, said, places, clock_of(places).now())
     context = get_current_context()
     context["outlet_events"][LANDED].extra = {
         "as_of_at": instant.isoformat(),

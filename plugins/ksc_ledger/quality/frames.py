@@ -53,7 +53,7 @@ def hosts_frame(landed: Sequence[Landed]) -> pd.DataFrame:
     tables = []
     for one in landed:
         count = one.table.num_rows
-        reference = pa.scalar(_reference(one.load), pa.timestamp("us", "UTC"))
+        reference = pa.scalar(reference_of(one.load), pa.timestamp("us", "UTC"))
         tables.append(
             one.table.append_column(
                 SERVER, pa.repeat(pa.scalar(one.load.server_code), count)
@@ -124,7 +124,7 @@ _DERIVED: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
-def _reference(load: Load) -> datetime:
+def reference_of(load: Load) -> datetime:
     """The instant of reading, by our clock or by a server's clock that runs far ahead of it.
 
     A clock that is behind needs nothing: what is later than our own now is in the future anyway.

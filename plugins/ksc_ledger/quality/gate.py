@@ -138,20 +138,23 @@ def gate_loads(
     snapshot_reader: Callable[[Load], pa.Table],
     *,
     now: datetime,
+    extra_reader: Callable[[Load, str], pa.Table] | None = None,
 ) -> list[Load]:
     """Judge every complete load that was not judged yet; the judged ones, in the order given.
 
     ``snapshot_reader`` gives the typed rows of a load; a LedgerError of it refuses that load and
     no other. For each load its quarantine file is written first and its manifest last, so that a
     gate that died in between simply judges the load again. Loads of one server are judged in the
-    order in which they were read. Raise BrokenExpectation: what is not judged yet stays pending.
+    order in which they were read. ``extra_reader`` gives the typed rows of a kind beside the
+    devices; without it those are not judged. Raise BrokenExpectation: what is not judged yet stays
+    pending.
     """
     pending = [
         load for load in loads if load.status is LoadStatus.COMPLETE and load.gated_at is None
     ]
     judged: dict[str, Load] = {}
     for wave in _waves(pending):
-        for load in _gate_wave(wave, places, settings, snapshot_reader, now):
+        for load in _gate_wave(wave, places, settings, snapshot_reader, extra_reader, now):
             judged[load.load_id] = load
     return [judged[load.load_id] for load in pending]
 
@@ -161,6 +164,7 @@ def _gate_wave(
     places: Places,
     settings: Settings,
     snapshot_reader: Callable[[Load], pa.Table],
+    extra_reader: Callable[[Load, str], pa.Table] | None,
     now: datetime,
 ) -> Iterator[Load]:
     """Judge loads of different servers, all in one batch of each suite."""
@@ -183,13 +187,38 @@ def _gate_wave(
         of_loads = judge_by_server(frames.loads_frame(landed), LOADS, root=root, servers=servers)
         derived = frames.with_derived(HOSTS, hosts)
         columns = {rule.code: rule.columns for rule in load_suite(root, HOSTS).rules}
+        judged: dict[str, Load] = {}
         for one in landed:
             server = one.load.server_code
             reasons = list(_reasons(derived, of_hosts[server], columns))
             quarantine.write(one.load, HOSTS, reasons, places)
-            yield _written(_judged(one, [*of_loads[server], *of_hosts[server]], now), places)
+            load = _judged(one, [*of_loads[server], *of_hosts[server]], now)
+            judged[load.load_id] = load
+        yield from (
+            _written(one, places) for one in _with_extras(judged, landed, extra_reader, root)
+        )
     for load, text in unreadable:
         yield _written(_refused(load, text, now), places)
+
+
+def _with_extras(
+    judged: Mapping[str, Load],
+    landed: Sequence[Landed],
+    extra_reader: Callable[[Load, str], pa.Table] | None,
+    root: Path,
+) -> Iterable[Load]:
+    """The judged loads, and what landed beside their devices judged as well."""
+    if extra_reader is None or not any(one.extras for one in judged.values()):
+        return judged.values()
+    from ksc_ledger.quality.extras import judge_extras
+
+    devices = {one.load.load_id: one.table for one in landed}
+    usable = {
+        load_id: (load, devices[load_id])
+        for load_id, load in judged.items()
+        if load.status is LoadStatus.COMPLETE
+    }
+    return {**judged, **judge_extras(usable, extra_reader, root)}.values()
 
 
 def _outcomes(
@@ -269,7 +298,8 @@ def _reasons(
 
 def _judged(landed: Landed, verdicts: Sequence[Verdict], now: datetime) -> Load:
     load = landed.load
-    kept = tuple(verdict.to_json() for verdict in verdicts)
+    # What collection itself noticed stands before what is judged here.
+    kept = (*load.verdicts, *(verdict.to_json() for verdict in verdicts))
     refusing = [verdict for verdict in verdicts if verdict.is_refusing]
     if not refusing:
         return manifest.changed(load, gated_at=now, verdicts=kept)

@@ -19,6 +19,7 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Places
 from ksc_ledger.warehouse.engine import Connection, one, statement, transaction
+from ksc_ledger.warehouse.extras import apply_extras, tell_hardware
 
 WRONG_CLOCK = timedelta(minutes=10)
 """A server's clock that differs by more is wrong, and what it stamped is judged by its own clock."""
@@ -142,6 +143,7 @@ def _apply(con: Connection, load: Load, places: Places, sql: Path, cutoffs: Cuto
     con.execute(statement(sql, "history/apply_load"))
     if shared_count:
         con.execute(statement(sql, "history/resolve_home"))
+    apply_extras(con, load, places, sql)
     _record(con, load, is_applied=True, cutoffs=cutoffs)
     return True
 
@@ -166,6 +168,7 @@ def _read_facts(con: Connection, load: Load, places: Places, sql: Path, cutoffs:
     }
     for name, value in variables.items():
         con.execute(f"set variable {name} = $1", [value])
+    tell_hardware(con, load, places, sql)
     con.execute(
         f"create or replace temp table load_facts as {statement(sql, 'history/load_facts')}"
     )

@@ -18,6 +18,7 @@ from ksc_ledger.landing import manifest
 from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.engine import Connection, connect, one, quoted, statement
+from ksc_ledger.warehouse.extra_snapshots import type_extras
 
 # DuckDB's own message names a line, but not always the right one. A line of JSON holds no U+0001.
 _BROKEN_LINE = """
@@ -43,7 +44,8 @@ def type_loads(loads: Iterable[Load], settings: Settings) -> list[Load]:
     """Type every complete load that the gate has not judged yet; hand all of them back.
 
     A load that cannot be typed is marked rejected, with the fault in its manifest, and does not
-    stop the others. Loads that are already typed are left as they are.
+    stop the others. Loads that are already typed are left as they are. What landed beside the
+    devices is typed too, each kind for itself.
     """
     typed: list[Load] = []
     for load in loads:
@@ -64,6 +66,7 @@ def type_loads(loads: Iterable[Load], settings: Settings) -> list[Load]:
             changed = manifest.changed(
                 load, snapshot_path=str(path.relative_to(settings.places.home))
             )
+            changed = type_extras(changed, settings)
         manifest.write(changed, settings.places)
         typed.append(changed)
     return typed

@@ -209,6 +209,15 @@ def test_a_server_that_never_had_an_event_is_looked_at_thirty_days_back_again(
     assert since_asked(server)[1:] == ["2023-09-21 02:00:00"]
 
 
+def test_a_gap_after_a_look_that_found_nothing_is_read_over_as_well(
+    server: ScriptedKsc, places: Places
+) -> None:
+    server.events.clear()
+    collect(server, places)
+    collect(server, places, NOW + timedelta(days=54))
+    assert since_asked(server)[1:] == ["2023-10-19 02:00:00"]
+
+
 def test_a_mark_from_a_clock_that_ran_ahead_hides_nothing_registered_later(
     server: ScriptedKsc, places: Places
 ) -> None:

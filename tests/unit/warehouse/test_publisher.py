@@ -17,6 +17,7 @@ import pytest
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.warehouse import publish, publisher
+from ksc_ledger.warehouse.marts import RULES_VERSION
 from ksc_ledger.warehouse.reader import query
 from ksc_ledger.warehouse.twins import twins
 from unit.warehouse.builders import DAY, T0, House, a_host, a_small_estate
@@ -63,7 +64,7 @@ def test_the_version_says_what_it_is(house: House) -> None:
         "as_of_at": T0,
         "code_version": "1.2.3",
         "registry_sha256": "a" * 64,
-        "rules_version": "1",
+        "rules_version": RULES_VERSION,
     }
 
 
