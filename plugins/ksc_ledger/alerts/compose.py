@@ -239,7 +239,7 @@ def _text_table(labels: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _html_paragraph(text: str) -> Markup:
-    return Markup('<p style="margin:0 0 12px">{}</p>').format(clean(text))
+    return Markup('<p style="margin:12px 0">{}</p>').format(clean(text))
 
 
 def _html_row(label: str, value: str) -> Markup:

@@ -27,6 +27,13 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 PARALLEL_TASKS = 4
+# Every component reads it; only the scheduler then imports what the tasks it forks need.
+LOCAL_SETTINGS = """from ksc_ledger.orchestration.preload import preload
+
+__all__ = ()
+
+preload()
+"""
 STOP_SECONDS = 6
 
 
@@ -83,7 +90,10 @@ class Airflow:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def migrate(self) -> None:
-        """Create or upgrade Airflow's own database."""
+        """Create or upgrade Airflow's own database, and write its local settings."""
+        local_settings = self.places.airflow / "config" / "airflow_local_settings.py"
+        local_settings.parent.mkdir(parents=True, exist_ok=True)
+        local_settings.write_text(LOCAL_SETTINGS, "utf-8")
         log = self._log("db-migrate")
         with log.open("wb") as output:
             done = subprocess.run(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import csv
 import fcntl
+import io
 import json
 import os
 import secrets
@@ -102,29 +104,33 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
+CONTACT_COLUMNS = ("role", "unit_code", "name", "address")
+
+
 def gather_contacts(scenarios: list[Path], target: Path) -> None:
-    """Put the invented contacts of all scenarios into the home's file, closed to everybody else."""
-    lines: list[str] = []
+    """Put the invented contacts of all scenarios into the home's file, closed to everybody else.
+
+    Columns may stand in any order, and a spreadsheet may have put a mark before the first one.
+    Raises LedgerError when one is missing.
+    """
+    made = io.StringIO()
+    writer = csv.DictWriter(made, CONTACT_COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
     for scenario in scenarios:
         file = scenario / "contacts.csv"
-        if file.exists():
-            header, *rows = file.read_text("utf-8").splitlines()
-            lines += rows if lines else [header, *rows]
-    write_private(target, "\n".join(lines or ["role,unit_code,name,address"]) + "\n")
-
-
-def gather_page_users(scenarios: list[Path], target: Path) -> None:
-    """Say who sees what on the page: our own users, and the officers that scenarios name.
-
-    A user of the same name in a later scenario is left out: the first one's unit counts.
-    """
-    rows = {user: f"{user},{role}," for user, role in PAGE_ROLES.items()}
-    for scenario in scenarios:
-        file = scenario / "page_users.csv"
-        if file.exists():
-            for row in file.read_text("utf-8").splitlines()[1:]:
-                rows.setdefault(row.partition(",")[0], row)
-    write_private(target, "\n".join(["user_name,role,unit_code", *rows.values()]) + "\n")
+        if not file.exists():
+            continue
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened, skipinitialspace=True)
+            missing = set(CONTACT_COLUMNS) - set(reader.fieldnames or ())
+            if missing:
+                raise LedgerError(
+                    "contacts_columns_missing",
+                    f"Tệp {file} thiếu cột {', '.join(sorted(missing))}.",
+                    f"Dòng đầu phải có đủ: {', '.join(CONTACT_COLUMNS)}.",
+                )
+            writer.writerows(row for row in reader if any(row[name] for name in CONTACT_COLUMNS))
+    write_private(target, made.getvalue())
 
 
 def gather_registry(scenarios: list[Path], target: Path) -> Path:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ksc_ledger.clock import VIETNAM
+from ksc_ledger.rehearsal import mails
 from ksc_ledger.rehearsal.home import USERS
 from ksc_ledger.rehearsal.timeline import ExpectedReport, Figure, WantedLetter
 from ksc_ledger.rules.figures import count, percent
@@ -356,6 +357,7 @@ def _print(
     console.print(servers)
 
     _print_letters(made, console)
+    mails.show(places, console)
 
     lines = [
         f"Bảng số liệu (che tên máy):   {places.marts_file}",

@@ -187,6 +187,27 @@ def test_no_name_at_all_costs_the_alert(place: str, name: str) -> None:
     assert len(list(read.iter_parts())) == 2
 
 
+def test_the_instants_of_a_loss_cannot_be_taken_for_each_other() -> None:
+    """The last contact of 09:10 stands beside the first bad evidence of 09:35: both say what they are."""
+    facts = {
+        **FACTS,
+        "last_contact_at": "2024-01-10T02:10:00+00:00",
+        "started_at": "2024-01-10T02:35:00+00:00",
+        "confirmed_at": "2024-01-10T02:55:00+00:00",
+    }
+    plain, _ = texts(compose(a_mail("lost", facts=facts), TO, SENDER))
+    assert "Lần cuối tỉnh còn liên lạc được với máy chủ: 09:10 ngày 10/01/2024" in plain
+    assert "Lần kiểm tra đầu tiên thấy mất kết nối: 09:35 ngày 10/01/2024" in plain
+    assert "Được xác nhận lúc: 09:55 ngày 10/01/2024" in plain
+    said = " ".join(plain.split())
+    assert "tính từ lần kiểm tra đầu tiên thấy mất kết nối; kết nối có thể đã đứt từ trước" in said
+    unknown, _ = texts(
+        compose(a_mail("lost", facts={**facts, "last_contact_at": None}), TO, SENDER)
+    )
+    assert "không rõ" in unknown
+    assert "đứt từ trước" not in unknown
+
+
 def test_clean_cuts_with_an_ellipsis_and_only_when_too_long() -> None:
     assert clean("a" * 78, 78) == "a" * 78
     assert clean("a" * 79, 78) == "a" * 77 + "…"
@@ -230,11 +251,11 @@ def test_a_duration_reads_as_people_say_it(seconds: int, text: str) -> None:
     plain, _ = texts(
         compose(a_mail("back", facts=facts_of("back", duration_seconds=seconds)), TO, SENDER)
     )
-    assert f"Thời gian gián đoạn: {text}\n" in plain
+    assert f"Thời gian gián đoạn giữa hai lần ấy: {text}\n" in plain
 
 
 def test_instants_are_in_vietnamese_time() -> None:
     late = (AT + timedelta(hours=16)).isoformat()
     plain, html = texts(compose(a_mail(facts=facts_of("lost", started_at=late)), TO, SENDER))
-    assert "Bắt đầu: 01:00 ngày 10/01/2024" in plain
+    assert "Lần kiểm tra đầu tiên thấy mất kết nối: 01:00 ngày 10/01/2024" in plain
     assert "01:00 ngày 10/01/2024" in html
