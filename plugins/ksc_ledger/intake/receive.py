@@ -40,7 +40,7 @@ from ksc_ledger.intake.receipts import Receipt
 from ksc_ledger.intake.sandbox import ReaderFailed, Sandbox
 from ksc_ledger.settings import Places
 
-GATE_ROWS = 500  # rows judged at once; also as much as a run holds in memory
+GATE_ROWS = 1000  # rows judged at once, as many as a verdict names; also as much as a run holds
 _STALE_INCOMING = timedelta(days=1)
 _PIECE = 1 << 20
 _NO_FOLDER = "_unknown"

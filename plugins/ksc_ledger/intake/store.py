@@ -129,21 +129,6 @@ def accepted_rows(places: Places) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def current_rows(places: Places) -> list[dict[str, Any]]:
-    """One row a unit and day: its own report before one of its superior, then the latest received."""
-    best: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in accepted_rows(places):
-        key = (row["unit_code"], row["report_date"])
-        if key not in best or _precedence(row) > _precedence(best[key]):
-            best[key] = row
-    return [best[key] for key in sorted(best)]
-
-
-def _precedence(row: Mapping[str, Any]) -> tuple[bool, str, str]:
-    is_own = row["sender_unit_code"] == row["unit_code"]
-    return is_own, row["received_at"], row["receipt_id"]
-
-
 def put(folder: Path, receipt: Receipt, examined: Examined | None, places: Places) -> bool:
     """Finish the folder of a receipt and move it to its place; False when one lies there already.
 

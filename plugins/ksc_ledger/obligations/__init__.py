@@ -6,7 +6,7 @@ state remembers what was said about it before. Nothing here asks a server or kno
 
 from __future__ import annotations
 
-from ksc_ledger.obligations.letter_data import Published, letter_of, report_forms
+from ksc_ledger.obligations.letter_data import Published, Reported, letter_of, report_forms
 from ksc_ledger.obligations.sheet_mails import sheet_mail
 from ksc_ledger.obligations.statuses import Judged, judge
 from ksc_ledger.obligations.unit_sheets import unit_sheets
@@ -15,6 +15,7 @@ from ksc_ledger.obligations.watch import Watched, watch
 __all__ = [
     "Judged",
     "Published",
+    "Reported",
     "Watched",
     "judge",
     "letter_of",

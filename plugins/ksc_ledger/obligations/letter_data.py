@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,25 @@ class Published:
         return {row["unit_code"]: row for row in rows}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What a unit wrote in an accepted report form beside its installed machines; None: blank."""
+
+    unit_code: str
+    received_at: datetime
+    computer_count: int | None = None
+    weak_count: int | None = None
+    requested_count: int | None = None
+    difficulties: str | None = None
+
+
 def letter_of(
-    words: Registry, published: Published, kind: LetterKind, unit_code: str, as_of: date
+    words: Registry,
+    published: Published,
+    kind: LetterKind,
+    unit_code: str,
+    as_of: date,
+    reported: Iterable[Reported] = (),
 ) -> Letter:
     """The letter about a unit with the figures of a day.
 
@@ -85,7 +102,8 @@ def letter_of(
     in that month or before. Letters about the term and the training need none of their own: they
     borrow letterhead and addressees of the newest other letter, and name it as their basis. Raises
     LedgerError when there is none, when every deadline in it has passed by that day, or when the
-    annex does not add up.
+    annex does not add up. Of ``reported`` the newest form that came by the end of that day fills
+    the columns that no server can.
     """
     text = _words(words, kind, unit_code, as_of)
     is_borrowed = text.letter_kind.value != kind.value
@@ -99,6 +117,8 @@ def letter_of(
         )
     total = figures[unit_code]
     sections = _sections(words, published.registry, kind, unit_code, as_of, figures)
+    if kind is LetterKind.DON_DOC:
+        sections = _with_reports(sections, reported, as_of)
     if is_borrowed:
         issued = PartialDate(as_of.year, as_of.month)
         cited: tuple[str, ...] = (directive.directive_code,)
@@ -382,6 +402,35 @@ def _row(
             for one in words.difficulties
             if one.unit_code == unit_code and one.is_open_on(day)
         ),
+    )
+
+
+def _with_reports(
+    sections: Iterable[Section], reported: Iterable[Reported], day: date
+) -> tuple[Section, ...]:
+    """The sections with what units wrote themselves, where no document of an officer says it."""
+    newest: dict[str, Reported] = {}
+    for one in sorted(reported, key=lambda one: one.received_at):
+        if one.received_at <= end_of_day(day):
+            newest[one.unit_code] = one
+
+    def filled(row: UnitRow) -> UnitRow:
+        told = newest.get(row.unit_code)
+        if told is None:
+            return row
+        texts = [text for text in (row.difficulties, told.difficulties) if text]
+        return replace(
+            row,
+            computer_count=told.computer_count,
+            weak_count=told.weak_count if row.weak_count is None else row.weak_count,
+            requested_count=(
+                told.requested_count if row.requested_count is None else row.requested_count
+            ),
+            difficulties="; ".join(dict.fromkeys(texts)),
+        )
+
+    return tuple(
+        replace(section, rows=tuple(filled(row) for row in section.rows)) for section in sections
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from ksc_ledger.orchestration.process import die_with_parent
 
 if TYPE_CHECKING:
     from ksc_ledger.letters.model import Letter, ReportForm, UnitSheet
+    from ksc_ledger.obligations import Reported
     from ksc_ledger.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ def write_letter() -> list[str]:
         LetterKind(params["kind"]),
         unit_code,
         date.fromisoformat(str(params["as_of"])),
+        _reported(settings),
     )
     folder = settings.places.letters
     written = letters.write(letter, folder)
@@ -73,6 +75,25 @@ def write_letter() -> list[str]:
     for path in files:
         log.info("Đã ghi %s", path)
     return [str(path.relative_to(folder)) for path in files]
+
+
+def _reported(settings: Settings) -> list[Reported]:
+    """What units wrote in the forms that the inbox accepted."""
+    from ksc_ledger.intake.store import accepted_rows
+    from ksc_ledger.obligations import Reported
+
+    return [
+        Reported(
+            unit_code=row["unit_code"],
+            received_at=datetime.fromisoformat(row["received_at"]),
+            computer_count=row["computers_count"],
+            weak_count=row["weak_hardware_count"],
+            requested_count=row["requested_count"],
+            difficulties=row["difficulties"],
+        )
+        for row in accepted_rows(settings.places)
+        if row["sender_unit_code"] == row["unit_code"]
+    ]
 
 
 def _form(form: ReportForm, folder: Path) -> Path:
@@ -98,18 +119,28 @@ def _sheets(
     sheets: list[UnitSheet], letter: Letter, settings: Settings, *, is_mailed: bool
 ) -> list[Path]:
     from ksc_ledger import letters
+    from ksc_ledger.alerts.roles import load_contacts
     from ksc_ledger.obligations import sheet_mail
+    from ksc_ledger.obligations.sheet_mails import UNIT_ROLE
     from ksc_ledger.state import open_state
     from ksc_ledger.state.outbox import MailIdentity, enqueue_missing
 
     folder = settings.places.letters
     now = clock_of(settings.places).now()
+    # A sheet names machines: where the unit has nobody of its own, it goes to nobody above it.
+    reached = set()
+    if is_mailed:
+        contacts = load_contacts(settings.contacts)
+        reached = {one.unit_code for one in contacts if one.role == UNIT_ROLE}
     files: list[Path] = []
     mails = []
     for sheet in sheets:
         written = letters.write_unit_sheet(sheet, folder)
         files += [written.docx, written.json]
-        mails.append(sheet_mail(sheet, str(written.docx.relative_to(folder)), now))
+        if sheet.unit_code in reached:
+            mails.append(sheet_mail(sheet, str(written.docx.relative_to(folder)), now))
+        elif is_mailed:
+            log.warning("%s: không có địa chỉ của chính đơn vị, không gửi phiếu", sheet.unit_code)
     if is_mailed:
         identity = MailIdentity(
             domain=settings.mail_domain, is_rehearsal=settings.places.rehearsal_mark.exists()

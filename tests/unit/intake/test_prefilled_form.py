@@ -165,10 +165,15 @@ def test_a_form_is_written_whole_and_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_the_form_goes_through_libreoffice_and_comes_back(tmp_path: Path, sandbox: Sandbox) -> None:
-    """LibreOffice opens the form, computes ratio and total, and saves what is then received."""
-    office = shutil.which("soffice")
+    """Filled in, opened by LibreOffice, which computes ratio and total, drawn, saved and received."""
+    office, draw = shutil.which("soffice"), shutil.which("pdftoppm")
     assert office, "LibreOffice is missing (Debian: apt install libreoffice-calc)"
+    assert draw, "pdftoppm is missing (Debian: apt install poppler-utils)"
     form = a_form(tmp_path)
+    book = openpyxl.load_workbook(form)
+    book["Báo cáo"][f"F{FIRST_ROW + 1}"] = 8
+    book["Báo cáo"][f"K{FIRST_ROW + 1}"] = "Một máy mới cài, chưa đổi tên"
+    book.save(form)
     for kind in ("xlsx", "pdf"):
         subprocess.run(
             [office, "--headless", f"-env:UserInstallation=file://{tmp_path}/profile",
@@ -177,13 +182,22 @@ def test_the_form_goes_through_libreoffice_and_comes_back(tmp_path: Path, sandbo
         )  # fmt: skip
     saved = tmp_path / "out" / form.name
     assert saved.exists(), "LibreOffice has no spreadsheets (Debian: apt install libreoffice-calc)"
-    assert (saved.with_suffix(".pdf")).stat().st_size > 5000
+    drawn = subprocess.run(
+        [draw, "-r", "50", "-gray", str(saved.with_suffix(".pdf"))],
+        check=True, timeout=60, capture_output=True,
+    ).stdout  # fmt: skip
+    assert drawn.count(b"P5\n") == 1  # one page, lying
+    width, height = (int(one) for one in drawn.split(b"\n", 2)[1].split())
+    assert width > height
+    ink = sum(grey < 128 for grey in drawn[-width * height :])
+    assert 0.005 < ink / (width * height) < 0.2  # neither blank nor a black square
     values = openpyxl.load_workbook(saved, data_only=True)["Báo cáo"]
-    assert (values["F13"].value, round(values["G12"].value, 3)) == (19, 0.875)
+    assert (values["F13"].value, values["G12"].value) == (20, 1)
     receipt, rows = returned(saved, tmp_path, sandbox)
     assert receipt.is_accepted, receipt.text()
     assert [(row["unit_code"], row["installed_count"], row["is_total"]) for row in rows] == [
         ("dtp_872_pnv", 12, False),
-        ("dtp_872_ptp", 7, False),
-        ("dtp_872", 19, True),
+        ("dtp_872_ptp", 8, False),
+        ("dtp_872", 20, True),
     ]
+    assert rows[1]["difficulties"] == "Một máy mới cài, chưa đổi tên"

@@ -237,3 +237,53 @@ def test_seats_are_those_of_the_unit_and_of_all_below_it(places: Places, tmp_pat
 
     seats = directory_of(in_force(settings.load()).registry).allocated(date(2022, 10, 12))
     assert (seats["dtp_872"], seats["dtp_872_vpub"], seats["dtp_872_pnv"]) == (330, 24, 12)
+
+
+@pytest.mark.parametrize(
+    ("received", "status"),
+    [
+        ("2022-10-19T23:59:59+07:00", "met"),
+        ("2022-10-20T00:00:01+07:00", "met_late"),
+    ],
+)
+def test_a_report_owed_is_met_when_its_file_was_received(
+    places: Places, run: Run, tmp_path: Path, received: str, status: str
+) -> None:
+    """Nothing of the unit stands in the officers' own register of receipts."""
+    from datetime import datetime
+
+    from ksc_ledger import settings
+    from ksc_ledger.obligations.statuses import judge
+    from ksc_ledger.orchestration.deadlines import _filed
+    from ksc_ledger.registry import in_force
+
+    register = tmp_path / "registry" / "dong_thap" / "receipts.csv"
+    lines = register.read_text("utf-8").splitlines(keepends=True)
+    register.write_text("".join(one for one in lines if "dtp_872_ptp" not in one), "utf-8")
+    inbox = SCENARIO / "inbox" / "dtp_872_ptp"
+    (file,) = (path for path in inbox.iterdir() if "gửi lại" not in path.name)
+    folder = places.inbox / "dtp_872_ptp"
+    folder.mkdir(parents=True)
+    path = folder / file.name
+    path.write_bytes(file.read_bytes())
+    sidecar_of(path).write_text(json.dumps({"received_at": received}), "utf-8")
+    taken, _ = run()
+    assert taken["accepted"] == 1
+    registry = in_force(settings.load()).registry
+    now = datetime.fromisoformat("2022-10-21T08:00:00+07:00")
+    judged = judge(
+        registry,
+        "dong_thap",
+        places.marts_file,
+        now,
+        _filed(registry, "dong_thap", places),
+    )
+    (found,) = (
+        one.found
+        for one in judged
+        if one.duty.rule.unit_code == "dtp_872_ptp"
+        and one.duty.row.obligation_code == "tm_2022_bao_cao"
+    )
+    assert found.status.value == status
+    assert found.met_at == datetime.fromisoformat(received)
+    assert file.name in found.evidence

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from integration.the_road import Road, road
 from ksc_ledger import letters
-from ksc_ledger.clock import VIETNAM
+from ksc_ledger.clock import VIETNAM, RehearsalClock
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.letters.model import GapReason, Letter, LetterKind, Presence
-from ksc_ledger.obligations import Judged, Published, judge, letter_of, report_forms, unit_sheets
+from ksc_ledger.obligations import (
+    Judged,
+    Published,
+    Reported,
+    judge,
+    letter_of,
+    report_forms,
+    unit_sheets,
+)
 from ksc_ledger.obligations.evidence import Filed
 from ksc_ledger.registry import Difficulty, Registry, in_force, load
+from ksc_ledger.rehearsal.home import gather_contacts
 from ksc_ledger.rules.deadlines import Status
 from ksc_ledger.state import open_state, outbox
 from ksc_ledger.warehouse.reader import query
@@ -467,12 +479,54 @@ def test_difficulties_that_wait_for_an_answer_stand_in_the_annex(published: Publ
     assert row.difficulties == "Vướng mắc a; Vướng mắc d"
 
 
+def test_what_a_unit_wrote_in_its_form_stands_in_the_annex(published: Published) -> None:
+    """Only what had come by the end of that day, the newest form of it; documents go before it."""
+
+    def form(received_at: str, computers: int, unit_code: str = "dtp_872_pnv") -> Reported:
+        return Reported(
+            unit_code=unit_code,
+            received_at=at(received_at),
+            computer_count=computers,
+            requested_count=2,
+            difficulties="Máy cũ",
+        )
+
+    forms = [
+        form("2022-10-12T23:59:59", 14),
+        form("2022-10-11T08:00:00", 13),
+        form("2022-10-13T00:00:00", 15),
+        form("2022-10-12T08:00:00", 9, "dtp_872_30070"),
+    ]
+    made = letter_of(
+        published.registry,
+        published,
+        LetterKind.DON_DOC,
+        "dtp_872",
+        date(2022, 10, 12),
+        forms,
+    )
+    rows = {row.unit_code: row for row in made.rows}
+    office = rows["dtp_872_pnv"]
+    assert (office.computer_count, office.requested_count, office.difficulties) == (14, 2, "Máy cũ")
+    commune = rows["dtp_872_30070"]
+    assert commune.difficulties == "Đường truyền của xã chậm, tải bộ cài không xong; Máy cũ"
+    assert rows["dtp_872_ptp"].computer_count is None
+
+
 @pytest.mark.airflow
-def test_the_task_writes_letter_forms_and_sheets_and_mails_each_sheet_once(
+def test_the_task_writes_letter_forms_and_sheets_and_mails_each_sheet_to_its_unit_once(
     way: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ksc_ledger.orchestration import lettering
+    from ksc_ledger.orchestration import lettering, watching
 
+    places = way.settings.places
+    places.rehearsal_mark.touch()
+    RehearsalClock(places.clock_file).set(at("2022-10-14T08:00:00"), is_driven=True)
+    gather_contacts([SCENARIOS / "dong_thap"], places.home / "contacts.csv")
+    lines = (places.home / "contacts.csv").read_text("utf-8").splitlines()
+    alone = [line for line in lines if not line.startswith("unit,dtp_872_30058,")]
+    assert len(alone) == len(lines) - 1
+    (places.home / "contacts.csv").write_text("\n".join(alone) + "\n", "utf-8")
     params = {
         "estate": "dong_thap",
         "as_of": "2022-10-12",
@@ -480,16 +534,35 @@ def test_the_task_writes_letter_forms_and_sheets_and_mails_each_sheet_once(
         "unit_code": "dtp_872",
         "unit_sheets": "mail",
     }
-    context = {"params": params}
-    monkeypatch.setenv("KSC_LEDGER_HOME", str(way.settings.home))
+    context = {
+        "params": params,
+        "run_id": "test",
+        "dag_run": SimpleNamespace(conf={"as_of_at": "2022-10-14T08:00:00+07:00"}),
+        "outlet_events": defaultdict(SimpleNamespace),
+    }
+    monkeypatch.setenv("KSC_LEDGER_HOME", str(places.home))
     monkeypatch.setenv("KSC_LEDGER_REGISTRY", str(way.settings.registry))
-    monkeypatch.setattr(lettering, "die_with_parent", lambda: None)
-    monkeypatch.setattr(lettering, "get_current_context", lambda: context)
+    for module in (lettering, watching):
+        monkeypatch.setattr(module, "die_with_parent", lambda: None)
+        monkeypatch.setattr(module, "get_current_context", lambda: context)
+
     files = lettering.write_letter()
-    kinds = Counter(Path(name).suffix for name in files)
-    assert kinds == {".docx": 28, ".json": 28, ".xlsx": 28}
-    folder = way.settings.places.letters
-    assert all((folder / name).is_file() for name in files)
+    assert Counter(Path(name).suffix for name in files) == {".docx": 28, ".json": 28, ".xlsx": 28}
+    assert all((places.letters / name).is_file() for name in files)
     assert lettering.write_letter() == files
-    mails = outbox.mails(open_state(way.settings.state_url))
-    assert Counter(mail.mail_kind for mail in mails)["unit_sheet"] == 27
+    queued = outbox.mails(open_state(way.settings.state_url))
+    sheets = [mail for mail in queued if mail.mail_kind == "unit_sheet"]
+    assert len(sheets) == 26  # one unit has no address of its own
+
+    watching.deliver_mails()
+    mails = [
+        email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        for path in places.mail.glob("*unit_sheet*.eml")
+    ]
+    assert len(mails) == 26
+    names = {
+        file.get_filename(): str(mail["To"]) for mail in mails for file in mail.iter_attachments()
+    }
+    assert len(names) == 26
+    office = names["2022-10-12-phieu_don_vi-dtp_872_pnv.docx"]
+    assert office.endswith("<dtp-872-pnv@dongthap.example>")
