@@ -25,7 +25,7 @@ from ksc_ledger.warehouse.history import Cutoffs, apply_loads  # noqa: E402
 from ksc_ledger.warehouse.writer import writer  # noqa: E402
 
 # Asked for beside the product's own, so that every case fetches the same bytes.
-client.HOST_ATTRIBUTES = (  # type: ignore[assignment]
+client.HOST_ATTRIBUTES = (
     *client.HOST_ATTRIBUTES,
     *(name for name in rows.ATTRIBUTES if name not in client.HOST_ATTRIBUTES),
 )
