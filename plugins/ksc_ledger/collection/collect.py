@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from ksc_ledger.clock import Clock
-from ksc_ledger.collection import extras
+from ksc_ledger.collection import extras, shape
 from ksc_ledger.collection.extras import Gathered
 from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing import manifest
@@ -37,6 +38,7 @@ class PreviousLoad:
 
     rows_read_count: int
     observed_at: datetime
+    drift: Mapping[str, int] | None = None
 
 
 def last_complete(places: Places, server_code: str, before: datetime) -> PreviousLoad | None:
@@ -45,7 +47,9 @@ def last_complete(places: Places, server_code: str, before: datetime) -> Previou
     Reads manifests from the newest back to the first complete one, as a rule one file.
     """
     load = next(extras.complete_loads(places, server_code, before), None)
-    return None if load is None else PreviousLoad(load.rows_read_count, load.observed_at)
+    if load is None:
+        return None
+    return PreviousLoad(load.rows_read_count, load.observed_at, load.drift)
 
 
 def collect_server(
@@ -151,6 +155,8 @@ class _Attempt:
     hosts_path: str | None = None
     groups_path: str | None = None
     gathered: Gathered = field(default_factory=Gathered)
+    drift: Mapping[str, int] | None = None
+    verdicts: tuple[dict[str, Any], ...] = ()
 
     def take(self, archive: Archive) -> None:
         """Note what the archive holds."""
@@ -184,6 +190,8 @@ class _Attempt:
             groups_path=self.groups_path,
             extras=gathered.extras,
             extra_faults=gathered.faults,
+            drift=self.drift,
+            verdicts=self.verdicts,
         )
 
     def _status(self) -> LoadStatus:
@@ -216,6 +224,10 @@ def _read(
     sink.finish()
     hosts.finish()
     attempt.content_sha256 = found.content_sha256
+    known = None if previous is None else previous.drift
+    # Without a row there is no shape; what was usual before still is.
+    attempt.drift = found.drift if found.read else known
+    attempt.verdicts = shape.changes(found.drift, known)
     if is_strange and previous is not None and found.read == 0:
         raise _strange_zero(endpoint, previous)
 

@@ -7,15 +7,16 @@ its token (the fence) keeps such an attempt from recording anything.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ksc_ledger.clock import Clock
 from ksc_ledger.collection.collect import collect_server, failed_load, last_complete
+from ksc_ledger.collection.extras import ALL_KINDS
 from ksc_ledger.errors import FaultCode, LedgerError, SourceFault
 from ksc_ledger.landing import manifest
-from ksc_ledger.landing.manifest import Load
+from ksc_ledger.landing.manifest import ExtraKind, Load
 from ksc_ledger.settings import Places
 from ksc_ledger.sources.endpoint import Budget, Endpoint
 
@@ -43,6 +44,7 @@ def collect_under_lease(
     owner: str,
     real_now: Callable[[], datetime] = _real_now,
     sleep: Callable[[float], None] = time.sleep,
+    kinds: Collection[ExtraKind] = ALL_KINDS,
 ) -> Load:
     """``collect_server`` under the lease ``ksc:<server_code>``, compared with the last load.
 
@@ -103,6 +105,7 @@ def collect_under_lease(
             previous=last_complete(places, endpoint.server_code, clock.now()),
             land=land,
             sleep=sleep,
+            kinds=kinds,
         )
     finally:
         leases.release(engine, lease)

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import ssl
 import threading
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_KEYS = 4
 
 
 class Variant(StrEnum):
@@ -64,8 +67,7 @@ class CertificateStore:
         key_file = self._private / f"{server_code}{suffix}.key"
         names = _dns_names(server_code, server_name)
         if not (file.exists() and key_file.exists()):
-            # One key per server and purpose in a process: making keys is the slow part of a start.
-            key = _key(server_code, variant is Variant.CHANGED)
+            key = _key(zlib.crc32(server_code.encode()) % _KEYS, variant is Variant.CHANGED)
             write_private(
                 key_file,
                 key.private_bytes(
@@ -94,7 +96,8 @@ def write_private(file: Path, content: bytes) -> None:
 
 
 @cache
-def _key(server_code: str, is_other: bool) -> rsa.RSAPrivateKey:
+def _key(place: int, is_other: bool) -> rsa.RSAPrivateKey:
+    """A few keys a process, shared by many servers: making them is the slow part of a start."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 

@@ -21,6 +21,7 @@ from ksc_ledger.sources.records import (
     HARDWARE_ATTRIBUTES,
     HOST_ATTRIBUTES,
     HOST_ID,
+    HOST_KINDS,
     KEY_ATTRIBUTES,
     KEY_HOST_ATTRIBUTES,
     OUTCOME_EVENTS,
@@ -135,7 +136,7 @@ class KscClient(SetReader):
         return self._whole_set(
             lambda: self._found("HostGroup.FindHosts", HOST_ATTRIBUTES),
             ACCESSOR,
-            wire.RowShape(HOST_ID, HOST_ATTRIBUTES),
+            wire.RowShape(HOST_ID, {name: HOST_KINDS.get(name) for name in HOST_ATTRIBUTES}),
             sink,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,8 @@ _SERVER_CODE = re.compile(r"[a-z0-9_]{2,32}")
 _HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}")
 _DOMAIN = re.compile(r"[\w.-]{1,255}", re.ASCII)
 _PIN = re.compile(r"[0-9a-f]{64}")
-_HIDDEN = "•••"
+HIDDEN = "•••"
+_QUOTING = (quote, quote_plus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +113,20 @@ class Endpoint:
         return "KSCBasic " + ", ".join(parts)
 
     def without_secrets(self, text: str) -> str:
-        """The text with the password blanked, in each form in which it travels."""
-        for form in (
+        """The text with the password blanked, in each form in which it travels or is repeated."""
+        in_base64 = _base64(self.password)
+        forms = {
             self.password,
-            _base64(self.password),
-            quote(self.password, safe=""),
-            quote_plus(self.password),
-        ):
-            text = text.replace(form, _HIDDEN)
+            in_base64,
+            *(
+                quoting(form, safe="")
+                for form in (self.password, in_base64)
+                for quoting in _QUOTING
+            ),
+            json.dumps(self.password)[1:-1],
+        }
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, HIDDEN)
         return text
 
 

@@ -65,7 +65,7 @@ class ServerSaidNo(CallFault):
     def __init__(
         self, endpoint: Endpoint, method: str, *, module: str, number: int, message: str
     ) -> None:
-        text = endpoint.without_secrets(one_line(message, 300))
+        text = one_line(endpoint.without_secrets(message), 300)
         super().__init__(
             Trouble.BUSINESS,
             FaultCode.SERVER_ERROR,
@@ -341,7 +341,7 @@ def sweep_failed(endpoint: Endpoint, reason: str) -> SourceFault:
     return SourceFault(
         FaultCode.SERVER_ERROR,
         f"Máy chủ {endpoint.label} không hoàn thành việc tìm trên các máy chủ cấp dưới: "
-        f"{endpoint.without_secrets(one_line(reason, 300)) or 'không cho biết lý do'}.",
+        f"{one_line(endpoint.without_secrets(reason), 300) or 'không cho biết lý do'}.",
         f"{CONSOLE}, xem nhật ký máy chủ tại thời điểm này; lượt sau sẽ tự hỏi lại.",
     )
 

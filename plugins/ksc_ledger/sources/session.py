@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
 from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing.archive import Archive
 from ksc_ledger.sources import faults, wire
-from ksc_ledger.sources.endpoint import Budget, Endpoint
+from ksc_ledger.sources.endpoint import HIDDEN, Budget, Endpoint
 from ksc_ledger.sources.faults import CallFault, ServerSaidNo
 from ksc_ledger.sources.transport import LOGIN, Answer, Transport
 from ksc_ledger.sources.wire import NotTheWire, Parsed
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 SET_READS_AT_MOST = 3
 _READERS = ("ChunkAccessor.", "EventProcessing.", "SrvView.Get", "GroupSyncIterator.")
 _KEY_GIVERS = ("GatewayConnection.",)  # their answers open a session
+_REPEATING_AT_MOST = 64 * 1024  # bytes; what is longer holds rows and does not repeat our question
 _SESSION = re.compile(r"[\x21-\x7e]{1,4096}")
 
 T = TypeVar("T")
@@ -194,9 +196,9 @@ class KscSession:
         return ServerSaidNo(
             self._endpoint,
             method,
-            module=faults.one_line(str(facts.get("module") or ""), 40),
+            module=faults.one_line(self._discreet(str(facts.get("module") or "")), 40),
             number=number if type(number) is int else 0,
-            message=str(facts.get("message") or ""),
+            message=self._discreet(str(facts.get("message") or "")),
         )
 
     def _unwrapped(self, method: str, answer: Parsed, name: str = "PxgRetVal") -> Any:
@@ -260,9 +262,17 @@ class KscSession:
     def _keep(self, method: str, status: int, body: bytes, is_whole: bool) -> None:
         if self._archive is None or (method.startswith(_KEY_GIVERS) and status == 200):
             return
-        if method == LOGIN:
-            if self._gateway is not None or (status == 200 and body.lstrip()[:1] in (b"{", b"")):
-                return  # holds the session's id, or may repeat a gateway's key
-            text = body.decode(errors="replace")
-            body = self._endpoint.without_secrets(text).encode()
+        is_session = status == 200 and body.lstrip()[:1] in (b"{", b"")
+        if method == LOGIN and (self._gateway is not None or is_session):
+            return  # holds the session's id, or may repeat a gateway's key
+        if len(body) <= _REPEATING_AT_MOST:
+            text = body.decode(errors="surrogateescape")
+            body = self._discreet(text).encode(errors="surrogateescape")
         self._archive.keep(method, status, body, is_whole=is_whole)
+
+    def _discreet(self, text: str) -> str:
+        """What a server said, without the password and the session, should it have repeated them."""
+        if self._session is not None:
+            for form in (self._session, quote(self._session, safe="")):
+                text = text.replace(form, HIDDEN)
+        return self._endpoint.without_secrets(text)

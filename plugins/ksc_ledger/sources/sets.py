@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -44,11 +44,15 @@ class RowSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SetRead:
-    """A set read whole. ``content_sha256`` is the same for the same rows in any order."""
+    """A set read whole. ``content_sha256`` is the same for the same rows in any order.
+
+    ``drift``: see ``drift.Drift.found``; empty where nobody said what the rows should look like.
+    """
 
     expected: int
     read: int
     content_sha256: str
+    drift: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,7 @@ class SetReader(KscSession):
     ) -> SetRead:
         expected = self._count(set_id, reading)
         sink.begin(expected)
+        shape.begin()
         digests: dict[str | int, bytes] = {}
         position = 0
         while position < expected:
@@ -186,7 +191,8 @@ class SetReader(KscSession):
         content = hashlib.sha256()
         for one in sorted(digests, key=str):
             content.update(digests[one])
-        return SetRead(expected, len(digests), content.hexdigest())
+        drift = {} if shape.drift is None else shape.drift.found()
+        return SetRead(expected, len(digests), content.hexdigest(), drift)
 
     def _count(self, set_id: str, reading: Reading) -> int:
         answer = self._call_again(reading.count, {reading.id_name: set_id})
@@ -212,9 +218,7 @@ class SetReader(KscSession):
         chunk = shape.split(answer.body)
         if chunk is None:
             try:
-                chunk = wire.split(
-                    self._still_there(method, answer), shape.id_name, reading.envelope
-                )
+                chunk = shape.split_unusual(self._still_there(method, answer))
             except NotTheWire as error:
                 self._refuse(method, error)
         if len(chunk.rows) > asked + reading.is_range:
@@ -277,9 +281,7 @@ class SetReader(KscSession):
         chunk = shape.split(answer.body)
         if chunk is None:
             try:
-                chunk = wire.split(
-                    self._still_there(NEXT_ITEMS, answer), shape.id_name, wire.NEXT_ITEMS
-                )
+                chunk = shape.split_unusual(self._still_there(NEXT_ITEMS, answer))
             except NotTheWire as error:
                 self._refuse(NEXT_ITEMS, error)
         if len(chunk.rows) > ITEMS_AT_A_TIME:

@@ -164,6 +164,7 @@ class Transport:
         self._connection: urllib3.connection.HTTPSConnection | None = None
         self._trace = secrets.token_hex(8)
         self._calls = 0
+        self._is_expiry_known = False
 
     def __enter__(self) -> Self:
         return self
@@ -268,6 +269,9 @@ class Transport:
 
     def _once(self, method: str, body: bytes, headers: Mapping[str, str], end_at: float) -> Answer:
         connection = self._connected()
+        if not self._is_expiry_known and self._endpoint.ca_file is None:
+            self._is_expiry_known = True
+            self._warn_of_expiry(connection)
         sock = connection.sock
         if not isinstance(sock, _TimedSocket):
             raise TypeError("the connection is not the one this module makes")
@@ -290,6 +294,17 @@ class Transport:
                 response.close()
                 self.close()
         return answer
+
+    def _warn_of_expiry(self, connection: urllib3.connection.HTTPSConnection) -> None:
+        """An expired certificate is still the one we know by its pin; somebody should renew it."""
+        until = _valid_until(connection)
+        if until is not None and until <= datetime.now(UTC):
+            log.warning(
+                "Chứng thư của máy chủ %s đã hết hạn từ %s; vẫn hỏi vì vân tay đúng. Gia hạn chứng "
+                "thư trên KSC rồi cập nhật certificate_sha256 trong kết nối.",
+                self._endpoint.label,
+                f"{until:%d/%m/%Y}",
+            )
 
     def _exchange(
         self,
@@ -435,6 +450,19 @@ def _leaf_sha256(connection: urllib3.connection.HTTPSConnection) -> str:
     if not isinstance(sock, ssl.SSLSocket):
         raise TypeError("the connection carries no TLS")
     return hashlib.sha256(sock.getpeercert(binary_form=True) or b"").hexdigest()
+
+
+def _valid_until(connection: urllib3.connection.HTTPSConnection) -> datetime | None:
+    """When the certificate ends; None when it is too odd to be read (its pin is right all the same)."""
+    # An unverified certificate is not taken apart by ``ssl``, and who has an authority needs none.
+    from cryptography import x509
+
+    sock = connection.sock
+    der = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+    try:
+        return x509.load_der_x509_certificate(der or b"").not_valid_after_utc
+    except ValueError:
+        return None
 
 
 class _TooLarge(Exception):  # noqa: N818 - internal signal
