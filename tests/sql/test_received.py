@@ -77,14 +77,12 @@ def compared(house: House) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_without_anything_received_the_tables_are_empty(house: House) -> None:
-    house.build(T0)
+def test_a_report_stands_beside_what_was_observed_that_day(house: House) -> None:
+    house.build(T0)  # nothing was ever received
     assert compared(house) == []
     assert house.ask("from marts.rpt_quarantine") == []
-
-
-def test_a_report_stands_beside_what_was_observed_that_day(house: House) -> None:
     report(house, 5)
+    report(house, None, unit="ptp")  # a row without installed machines reports none
     house.build(T0 + timedelta(hours=3))
     assert compared(house) == [("pnv", "2022-10-12", 5, 3, 5, 2)]
     (row,) = house.ask("from marts.rpt_reported_vs_observed")
@@ -130,12 +128,6 @@ def test_what_came_after_the_builds_instant_is_not_looked_at(house: House) -> No
     assert compared(house)[0][2] == 5
     house.build(at("2022-10-12T11:01"))
     assert compared(house)[0][2] == 4
-
-
-def test_a_row_without_installed_machines_is_no_report_of_them(house: House) -> None:
-    report(house, None)
-    house.build(T0 + timedelta(hours=3))
-    assert compared(house) == []
 
 
 def test_a_device_that_is_put_aside_again_is_one_row_first_seen_then(house: House) -> None:
