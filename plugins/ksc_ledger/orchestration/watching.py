@@ -166,7 +166,16 @@ def deliver_mails() -> dict[str, int]:
             continue
         try:
             with _outlet(settings, channel) as outlet:
-                done = deliver(engine, channel, outlet, directory, sender, owner=owner, now=now)
+                done = deliver(
+                    engine,
+                    channel,
+                    outlet,
+                    directory,
+                    sender,
+                    owner=owner,
+                    now=now,
+                    files=settings.places.letters,
+                )
         except LedgerError as error:
             # A connection that is wrong must not keep the mails of the other one waiting.
             wrong.append(error)

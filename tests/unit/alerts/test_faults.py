@@ -5,7 +5,8 @@ database, the outbox is drained into a real SMTP server. What is proven closer t
 proven again here:
 
 =====  =========================================================================================
-F42    the mail of the process outside: ``tests/unit/watchdog``
+F42    the mail of the process outside: ``tests/unit/watchdog``; a real Airflow killed:
+       ``tests/unit/watchdog/test_airflow_killed.py``
 F52    bounds for any history: ``rules/test_links_bounds.py``; ``rules/test_links.py``
 F54    merging in detail, waiting times: ``test_deliver.py``
 F57    every named point, 200 random kills: ``test_crash_points.py``, ``test_sigkill.py``
@@ -386,29 +387,35 @@ def test_f51_when_the_province_is_back_each_district_still_down_is_told_once(
     assert house.kinds()["back", "ops_team"] == 1  # the province's
 
 
-def test_f52_a_link_that_breaks_at_every_tick_is_two_mails(paper_house: House) -> None:
-    for number in range(40):
-        paper_house.told({A: "cut"} if number % 2 else {})
+def test_f52_a_link_that_breaks_at_every_tick_is_two_mails(
+    house: House, simulator: Simulator
+) -> None:
+    """It breaks over TLS; the quiet hours after it are written down."""
+    for number in range(16):
+        simulator.clear_faults()
+        if number % 2:
+            simulator.fault(A, "link_cut")
+        house.watch()
+    simulator.clear_faults()
     for _ in range(60):
-        paper_house.told()
-    assert paper_house.kinds() == {("flapping", "ops_team"): 2}
-    assert paper_house.office.subjects(OPS) == [f"[KSC][CHẬP CHỜN] {PLACES[A]}"] * 2
+        house.told()
+    assert house.kinds() == {("flapping", "ops_team"): 2}
+    assert house.office.subjects(OPS) == [f"[KSC][CHẬP CHỜN] {PLACES[A]}"] * 2
 
 
 def test_f53_a_loss_in_a_planned_window_is_one_mail_at_its_end_and_one_when_it_is_over(
-    paper_house: House,
+    house: House, simulator: Simulator
 ) -> None:
-    window = Mute(kind=MuteKind.MAINTENANCE, server_code=A, from_at=START, to_at=START + 12 * TICK)
-    paper_house.policy = replace(POLICY, mutes=(window,))
-    for _ in range(12):
-        paper_house.told({A: "dead"})
-    assert paper_house.office.received == []
-    for _ in range(3):
-        paper_house.told({A: "dead"})
-    assert paper_house.office.subjects(OPS) == [f"[KSC][MẤT KẾT NỐI] {PLACES[A]}"]
-    for _ in range(3):
-        paper_house.told()
-    assert paper_house.office.subjects(OPS)[1:] == [f"[KSC][KHÔI PHỤC] {PLACES[A]}"]
+    window = Mute(kind=MuteKind.MAINTENANCE, server_code=A, from_at=START, to_at=START + 8 * TICK)
+    house.policy = replace(POLICY, mutes=(window,))
+    simulator.fault(A, "server_down")
+    house.watch(8)
+    assert house.office.received == []
+    house.watch(2)
+    assert house.office.subjects(OPS) == [f"[KSC][MẤT KẾT NỐI] {PLACES[A]}"]
+    simulator.clear_faults()
+    house.watch(3)
+    assert house.office.subjects(OPS)[1:] == [f"[KSC][KHÔI PHỤC] {PLACES[A]}"]
 
 
 def test_f54_a_day_without_the_relay_loses_nothing_and_floods_nobody(paper_house: House) -> None:
@@ -687,36 +694,38 @@ def test_f60_of_two_processes_that_see_it_one_tells_it_and_a_replay_tells_nothin
 
 
 def test_f61_a_district_that_leaves_is_retired_and_one_that_comes_is_new(
-    paper_house: House,
+    house: House, simulator: Simulator
 ) -> None:
-    house = paper_house
-    house.told()
-    for _ in range(4):
-        house.told({A: "dead", B: "dead"})
+    house.policy = replace(a_policy(districts=(A, B, C)), ladder=POLICY.ladder)
+    house.watch()
+    simulator.fault(A, "server_down")
+    simulator.fault(B, "server_down")
+    house.watch(4)
     told = len(house.office.received)
-    house.policy = replace(a_policy(districts=(B, C, "huyen_e")), ladder=POLICY.ladder)
-    house.told({B: "dead", "huyen_e": "nothing"})
+    assert told > 0
+    house.policy = replace(a_policy(districts=(B, C, D)), ladder=POLICY.ladder)
+    simulator.fault(D, "server_down")
+    house.watch()
     (retired,) = (one for one in links.outages(house.engine) if one.server_code == A)
     assert retired.is_retired
     assert retired.ended_at == house.clock.at
     assert len(house.office.received) == told  # nobody hears that it is back
     assert not any(kind == "back" for kind, _ in house.kinds())
-    assert house.shown()["huyen_e"] is LinkState.NEW
+    assert house.shown()[D] is LinkState.NEW
     (going_on,) = (one for one in links.outages(house.engine) if one.server_code == B)
     assert going_on.ended_at is None
 
 
 def test_f62_the_return_goes_to_those_who_were_told_though_the_list_was_edited(
-    paper_house: House,
+    house: House, simulator: Simulator
 ) -> None:
-    house = paper_house
-    house.told()
-    for _ in range(4):
-        house.told({A: "dead"})
+    house.watch()
+    simulator.fault(A, "server_down")
+    house.watch(4)
     newcomer = Contact(role="ops_team", unit_code="tinh", name="Mới", address="moi@tinh.example")
     house.directory = replace(PEOPLE, contacts=(newcomer,))
-    for _ in range(3):
-        house.told()
+    simulator.clear_faults()
+    house.watch(3)
     back = [one for one in house.office.received if "KHÔI PHỤC" in str(one.message["Subject"])]
     assert {address for one in back for address in one.recipients} == {
         OPS,
