@@ -133,6 +133,20 @@ def gather_contacts(scenarios: list[Path], target: Path) -> None:
     write_private(target, made.getvalue())
 
 
+def gather_page_users(scenarios: list[Path], target: Path) -> None:
+    """Say who sees what on the page: our own users, and the officers that scenarios name.
+
+    A user of the same name in a later scenario is left out: the first one's unit counts.
+    """
+    rows = {user: f"{user},{role}," for user, role in PAGE_ROLES.items()}
+    for scenario in scenarios:
+        file = scenario / "page_users.csv"
+        if file.exists():
+            for row in file.read_text("utf-8").splitlines()[1:]:
+                rows.setdefault(row.partition(",")[0], row)
+    write_private(target, "\n".join(["user_name,role,unit_code", *rows.values()]) + "\n")
+
+
 def gather_registry(scenarios: list[Path], target: Path) -> Path:
     """Put the registries of all scenarios side by side, one folder an estate."""
     target.mkdir(parents=True, exist_ok=True)
