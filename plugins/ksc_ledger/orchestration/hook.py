@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ksc_ledger.sources.endpoint import Budget, Endpoint
 
 DEFAULT_PORT = 13299
+NAMELESS = "ksc"  # the server of a form that is tested before it is saved
+TEST_SECONDS = 20.0
 
 
 class KscHook(BaseHook):
@@ -60,24 +63,34 @@ class KscHook(BaseHook):
     def _server_code(self) -> str:
         """From the connection's id; the form's Test runs under an id that Airflow makes up."""
         prefix, _, code = self.ksc_conn_id.partition("_")
-        return code if prefix == "ksc" and code else "ksc"
+        return code if prefix == "ksc" and code else NAMELESS
 
     def get_conn(self) -> Endpoint:
         return self.endpoint()
 
     def test_connection(self) -> tuple[bool, str]:
-        """Log in, ask the server its version, log out. One attempt: accounts lock."""
+        """Log in, ask the server its version, log out. One login: accounts lock.
+
+        Takes TEST_SECONDS at most, for somebody waits for it in front of the form.
+        """
         from ksc_ledger.sources.client import KscClient
 
         try:
             endpoint = self.endpoint()
+            patience = replace(budget(), server_seconds=TEST_SECONDS)
             with KscClient(
-                endpoint, budget(), archive=None, now=lambda: datetime.now(UTC)
+                endpoint, patience, archive=None, now=lambda: datetime.now(UTC)
             ) as client:
                 info = client.server_info()
         except LedgerError as error:
-            return False, str(error)
-        return True, f"Đã đăng nhập; máy chủ chạy phiên bản {info.product_version}."
+            return False, self._of_this_form(str(error))
+        version = info.product_version or "không rõ"
+        return True, f"Đã đăng nhập; máy chủ chạy phiên bản {version}."
+
+    def _of_this_form(self, text: str) -> str:
+        """A form that is not saved yet has no connection's name that could be looked for."""
+        made_up = f"kết nối ksc_{NAMELESS}"
+        return text.replace(made_up, "kết nối này") if self._server_code() == NAMELESS else text
 
 
 def budget() -> Budget:
