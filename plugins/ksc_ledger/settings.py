@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ksc_ledger.errors import LedgerError
@@ -129,6 +129,15 @@ class Settings:
     mail_from: str
     mail_from_name: str
     mail_reply_to: str
+    watchdog_relay_host: str
+    watchdog_relay_port: int
+    watchdog_relay_security: str
+    watchdog_relay_login: str
+    watchdog_relay_password: str = field(repr=False)
+    watchdog_relay_ca_file: str
+    watchdog_tick_minutes: float
+    watchdog_begins_after_minutes: float
+    watchdog_ends_after_minutes: float
     licence_purchase_days: int
     uncured_limit: int
     outbreak_limit: int
@@ -173,6 +182,21 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         mail_from=_text(env, "KSC_LEDGER_MAIL_FROM", "ksc-ledger@ksc-ledger.example"),
         mail_from_name=_text(env, "KSC_LEDGER_MAIL_FROM_NAME", "KSC Ledger"),
         mail_reply_to=_text(env, "KSC_LEDGER_MAIL_REPLY_TO", "truc-ksc@ksc-ledger.example"),
+        watchdog_relay_host=_text(env, "KSC_LEDGER_WATCHDOG_RELAY_HOST", ""),
+        watchdog_relay_port=int(
+            _number(env, "KSC_LEDGER_WATCHDOG_RELAY_PORT", 0, low=0, high=65_535)
+        ),
+        watchdog_relay_security=_text(env, "KSC_LEDGER_WATCHDOG_RELAY_SECURITY", ""),
+        watchdog_relay_login=_text(env, "KSC_LEDGER_WATCHDOG_RELAY_LOGIN", ""),
+        watchdog_relay_password=_text(env, "KSC_LEDGER_WATCHDOG_RELAY_PASSWORD", ""),
+        watchdog_relay_ca_file=_text(env, "KSC_LEDGER_WATCHDOG_RELAY_CA_FILE", ""),
+        watchdog_tick_minutes=_number(env, "KSC_LEDGER_WATCHDOG_TICK_MINUTES", 15, low=0.1),
+        watchdog_begins_after_minutes=_number(
+            env, "KSC_LEDGER_WATCHDOG_BEGINS_AFTER_MINUTES", 2, low=0
+        ),
+        watchdog_ends_after_minutes=_number(
+            env, "KSC_LEDGER_WATCHDOG_ENDS_AFTER_MINUTES", 10, low=0
+        ),
         licence_purchase_days=int(_number(env, "KSC_LEDGER_LICENCE_PURCHASE_DAYS", 180, low=91)),
         uncured_limit=int(_number(env, "KSC_LEDGER_UNCURED_LIMIT", 1, low=1)),
         outbreak_limit=int(_number(env, "KSC_LEDGER_OUTBREAK_LIMIT", 5, low=2)),

@@ -9,16 +9,19 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ksc_ledger import settings as settings_module
 from ksc_ledger.alerts.compose import Sender
 from ksc_ledger.alerts.outlets import FolderOutlet, Outlet, Relay, Security, SmtpOutlet
+from ksc_ledger.alerts.relays import relay_of
 from ksc_ledger.alerts.roles import load_contacts
 from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Settings
+from ksc_ledger.watchdog.judging import USUAL_LIMITS, Limits
 from ksc_ledger.watchdog.process import Post, alone, look_once
 from ksc_ledger.watchdog.writing import ROLE
 
@@ -34,7 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         post = post_of(settings, given)
         with alone(settings.places):
             if given.once:
-                memory = look_once(settings, post, clock_of(settings.places), datetime.now(UTC))
+                memory = look_once(
+                    settings,
+                    post,
+                    clock_of(settings.places),
+                    datetime.now(UTC),
+                    limits_of(settings),
+                )
                 return 1 if memory.told else 0
             _go_on(settings, post, given.every)
     except LedgerError as error:
@@ -49,7 +58,13 @@ def _go_on(settings: Settings, post: Post, seconds: float) -> None:
         signal.signal(number, lambda *_: is_over.set())
     while not is_over.is_set():
         try:
-            look_once(settings, post, clock_of(settings.places), datetime.now(UTC))
+            look_once(
+                settings,
+                post,
+                clock_of(settings.places),
+                datetime.now(UTC),
+                limits_of(settings),
+            )
         except Exception:
             # The process lives on; the heartbeat that is missing tells the switch outside.
             log.exception("a look of the watchdog failed")
@@ -62,11 +77,12 @@ def post_of(settings: Settings, given: argparse.Namespace) -> Post:
     Raise LedgerError when a live system has no relay.
     """
     is_rehearsal = settings.places.rehearsal_mark.exists()
-    if not is_rehearsal and not given.relay_host:
+    if not is_rehearsal and not (given.relay_host or settings.watchdog_relay_host):
         raise LedgerError(
             "watchdog_without_relay",
             "Tiến trình giám sát chưa có máy chủ thư riêng nên không báo được cho ai.",
-            "Thêm --relay-host (và --relay-port, --relay-security, --relay-login nếu cần).",
+            "Đặt KSC_LEDGER_WATCHDOG_RELAY_HOST (và _PORT, _SECURITY, _LOGIN, _PASSWORD_FILE nếu cần) "
+            "hoặc chạy với --relay-host.",
         )
 
     def open_outlet() -> AbstractContextManager[Outlet]:
@@ -103,7 +119,8 @@ def post_of(settings: Settings, given: argparse.Namespace) -> Post:
 
 
 def _relay(settings: Settings, given: argparse.Namespace) -> Relay:
-    password = None
+    """What was given on the command line, else the settings; encryption as ``alerts.relays`` has it."""
+    password = settings.watchdog_relay_password
     if given.relay_password_file is not None:
         try:
             password = given.relay_password_file.read_text("utf-8").strip()
@@ -113,14 +130,27 @@ def _relay(settings: Settings, given: argparse.Namespace) -> Relay:
                 f"Không đọc được tệp mật khẩu máy chủ thư {given.relay_password_file}.",
                 "Sửa đường dẫn sau --relay-password-file hoặc cấp quyền đọc.",
             ) from error
-    return Relay(
-        host=given.relay_host,
-        port=given.relay_port,
-        bounce_address=settings.mail_from,
-        security=Security(given.relay_security),
-        login=given.relay_login,
+    return relay_of(
+        "của tiến trình giám sát",
+        host=given.relay_host or settings.watchdog_relay_host,
+        port=given.relay_port or settings.watchdog_relay_port,
+        login=given.relay_login or settings.watchdog_relay_login,
         password=password,
-        ca_file=given.relay_ca_file,
+        extra={
+            "security": given.relay_security or settings.watchdog_relay_security,
+            "ca_file": given.relay_ca_file or settings.watchdog_relay_ca_file,
+        },
+        usual_sender=settings.mail_from,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """How patient the watchdog is, as the settings have it."""
+    return replace(
+        USUAL_LIMITS,
+        tick_age=timedelta(minutes=settings.watchdog_tick_minutes),
+        begins_after=timedelta(minutes=settings.watchdog_begins_after_minutes),
+        ends_after=timedelta(minutes=settings.watchdog_ends_after_minutes),
     )
 
 
@@ -134,10 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     turn.add_argument("--every", type=_seconds, metavar="SECONDS", help="xem lặp lại (giây)")
     parser.add_argument("--to", action="append", metavar="ADDRESS", help="thay cho danh bạ")
     parser.add_argument("--relay-host", help="máy chủ thư riêng của tiến trình giám sát")
-    parser.add_argument("--relay-port", type=int, default=587)
-    parser.add_argument(
-        "--relay-security", choices=[one.value for one in Security], default="starttls"
-    )
+    parser.add_argument("--relay-port", type=int)
+    parser.add_argument("--relay-security", choices=[one.value for one in Security])
     parser.add_argument("--relay-login")
     parser.add_argument("--relay-password-file", type=Path)
     parser.add_argument("--relay-ca-file", type=Path)

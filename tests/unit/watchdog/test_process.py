@@ -21,13 +21,15 @@ from sqlalchemy import Engine
 
 from ksc_ledger import settings as settings_module
 from ksc_ledger.alerts.compose import Sender
+from ksc_ledger.alerts.outlets import Security
 from ksc_ledger.alerts.watch import run_tick
 from ksc_ledger.clock import FixedClock, RehearsalClock, clock_of
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Settings
 from ksc_ledger.state import leases, open_state
+from ksc_ledger.watchdog import __main__ as program
 from ksc_ledger.watchdog.__main__ import main
-from ksc_ledger.watchdog.judging import Check, Limits, Memory
+from ksc_ledger.watchdog.judging import USUAL_LIMITS, Check, Limits, Memory
 from ksc_ledger.watchdog.looking import look, newest_load_at
 from ksc_ledger.watchdog.process import (
     Post,
@@ -285,7 +287,41 @@ def test_a_live_watchdog_without_a_relay_does_not_start(
 ) -> None:
     monkeypatch.setenv("KSC_LEDGER_HOME", str(settings.home))
     assert main(["--once"]) == 2
-    assert "--relay-host" in capsys.readouterr().err
+    assert "KSC_LEDGER_WATCHDOG_RELAY_HOST" in capsys.readouterr().err
+
+
+def test_the_relay_and_the_patience_come_from_the_settings_and_the_command_line_wins(
+    tmp_path: Path,
+) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("mat khau\n", "utf-8")
+    env = {
+        "KSC_LEDGER_HOME": str(tmp_path),
+        "KSC_LEDGER_WATCHDOG_RELAY_HOST": "thu.tinh.example",
+        "KSC_LEDGER_WATCHDOG_RELAY_PORT": "465",
+        "KSC_LEDGER_WATCHDOG_RELAY_LOGIN": "ksc",
+        "KSC_LEDGER_WATCHDOG_RELAY_PASSWORD_FILE": str(secret),
+        "KSC_LEDGER_WATCHDOG_TICK_MINUTES": "20",
+        "KSC_LEDGER_WATCHDOG_BEGINS_AFTER_MINUTES": "4",
+        "KSC_LEDGER_WATCHDOG_ENDS_AFTER_MINUTES": "5",
+    }
+    found = settings_module.load(env)
+    assert "mat khau" not in repr(found)
+    relay = program._relay(found, program._parser().parse_args(["--once"]))
+    assert (relay.host, relay.port, relay.security) == ("thu.tinh.example", 465, Security.TLS)
+    assert (relay.login, relay.password) == ("ksc", "mat khau")
+    given = ["--once", "--relay-host", "khac.example", "--relay-port", "587"]
+    other = program._relay(found, program._parser().parse_args(given))
+    assert (other.host, other.port, other.security) == ("khac.example", 587, Security.STARTTLS)
+    limits = program.limits_of(found)
+    assert (limits.tick_age, limits.begins_after, limits.ends_after) == (
+        20 * MINUTE,
+        4 * MINUTE,
+        5 * MINUTE,
+    )
+    assert program.limits_of(settings_module.load({"KSC_LEDGER_HOME": str(tmp_path)})) == (
+        USUAL_LIMITS
+    )
 
 
 def test_there_is_one_watchdog_for_a_home(settings: Settings) -> None:
