@@ -117,6 +117,13 @@ def _parser() -> argparse.ArgumentParser:
     for command in (ack, silence, unsilence):
         command.add_argument("--by", metavar="TÊN", help="người thực hiện; mặc định: tài khoản máy")
 
+    erase = commands.add_parser(
+        "erase", help="xóa dữ liệu của một người khỏi danh bạ, dữ liệu đã tải, kho và bản sao lưu"
+    )
+    erase.add_argument("text", help="tên đăng nhập, họ tên hoặc địa chỉ thư")
+    erase.add_argument("--yes", action="store_true", help="xóa thật, không thể lấy lại")
+    erase.set_defaults(run=_erase)
+
     commands.add_parser("rebuild", help="dựng lại lịch sử và bảng từ dữ liệu đã tải").set_defaults(
         run=_rebuild
     )
@@ -353,6 +360,19 @@ def _local(at: datetime) -> str:
 
 def _instant_text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _erase(given: argparse.Namespace) -> int:
+    from ksc_ledger.warehouse import erasure
+
+    if not given.yes:
+        raise LedgerError(
+            "erase_not_confirmed",
+            "Xóa là vĩnh viễn: các bản sao lưu cũ và phiên bản xuất bản cũ cũng bị xóa.",
+            "Dừng Airflow, rồi chạy lại với --yes.",
+        )
+    print(erasure.erase(settings_module.load(), given.text, code_version=__version__))
+    return 0
 
 
 def _rebuild(_: argparse.Namespace) -> int:

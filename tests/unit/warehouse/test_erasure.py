@@ -109,6 +109,7 @@ def test_it_is_gone_from_every_place_and_the_figures_stay(house: House) -> None:
     assert len(backup.backups(places)) == 1
 
 
+@pytest.mark.long
 def test_it_is_in_no_file_that_anybody_can_open(house: House) -> None:
     erase(house.settings, WHO, code_version="1.2.3", now=T0)
     places = house.settings.places
@@ -121,6 +122,7 @@ def test_it_is_in_no_file_that_anybody_can_open(house: House) -> None:
     assert len(list(places.marts.glob("ksc_ledger.2*.duckdb"))) == 1
 
 
+@pytest.mark.long
 def test_a_rebuild_does_not_bring_it_back_and_machines_keep_their_names(house: House) -> None:
     before = figures(house)
     erase(house.settings, WHO, code_version="1.2.3", now=T0)
