@@ -14,7 +14,7 @@ export KSC_LEDGER_HOME
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: watchdog help demo test test-long test-ui bench lint format simulator lock clean system-deps
+.PHONY: watchdog help demo test test-duckdb-next test-long test-ui bench lint format simulator lock clean system-deps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,17 @@ simulator: $(RUNTIME) ## the simulated KSC servers alone (SCENARIO=path PORT=132
 test: $(DEV) ## the fast tests: no root, no Docker, no browser
 	@$(BIN)/python -m pytest -m "not long" -q -n 2
 
-test-long: $(DEV) ## random kills, long replays, the road through the scheduler
+# The second DuckDB line, in an environment of its own: history, marts, publishing and their SQL.
+NEXT := .venv-duckdb-next
+$(NEXT)/.made: requirements/duckdb-next.lock $(BIN)/uv
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(NEXT)
+	@$(BIN)/uv pip install --quiet --python $(NEXT)/bin/python --require-hashes -r requirements/duckdb-next.lock
+	@touch $@
+
+test-duckdb-next: $(NEXT)/.made ## the SQL tests on DuckDB 2
+	@$(NEXT)/bin/python -m pytest tests/sql tests/unit/warehouse -m "not long" -q -p no:cacheprovider --ignore tests/unit/warehouse/test_reflection.py
+
+test-long: $(DEV) test-duckdb-next ## random kills, long replays, the road through the scheduler
 	@$(BIN)/python -m pytest -m long -q -n 2
 
 # A browser's environment of its own: what drives it is no part of the product.
@@ -85,7 +95,7 @@ clean: ## remove the environment and the caches, never data
 
 # What `make test-long` and `make test-ui` need beyond Python: rendering letters, a real PostgreSQL,
 # a browser.
-SYSTEM_PACKAGES := libreoffice-writer poppler-utils fonts-liberation postgresql chromium
+SYSTEM_PACKAGES := libreoffice-writer libreoffice-calc poppler-utils fonts-liberation postgresql chromium
 
 system-deps: ## the Debian packages that test-long and test-ui need (as root)
 	@missing=; for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -33,7 +33,7 @@ from ksc_ledger.ops_room.access import (
 )
 from ksc_ledger.rules.figures import FigureError, read_date
 from ksc_ledger.settings import REPOSITORY, Settings
-from ksc_ledger.warehouse.serving import Issue, Shelf
+from ksc_ledger.warehouse.serving import Issue, Rows, Shelf
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,14 @@ class Room:
         """The newest version that this person may read: with names, or masked."""
         return (self.named if reader.sees_names else self.masked).newest()
 
-    def view(self, user_name: str, request: Request, unit_code: str | None = None) -> View:
+    def view(
+        self,
+        user_name: str,
+        request: Request,
+        unit_code: str | None = None,
+        *,
+        estate: str | None = None,
+    ) -> View:
         """Decide what is shown. Names are opened only after the person's role was looked up.
 
         Raises NotOnTheList, LedgerError (nothing published, no such day), HTTPException 404.
@@ -140,7 +147,7 @@ class Room:
             )
         newest_tree = reading.tree_on(issue, max(last for _, last in days.values()))
         wanted = unit_code or reader.unit_code
-        estate = query.get("dia_ban", "")
+        estate = estate or query.get("dia_ban", "")
         if wanted is not None:
             found = newest_tree.units.get(wanted) or _any_unit(issue, wanted)
             if found is None:
@@ -264,8 +271,9 @@ def create_app(
     @app.get("/tom-tat")
     def summary(request: Request, user: str = who) -> JSONResponse:
         """For the block on Airflow's home page: a few sentences, no names of machines."""
-        view = room.with_live(room.view(user, request))
-        return JSONResponse(_summary(view))
+        first = room.view(user, request)
+        views = [room.view(user, request, estate=estate) for estate in first.estates]
+        return JSONResponse(_summary([room.with_live(view) for view in views]))
 
     @app.post("/may-chu/{server_code}/tiep-nhan", dependencies=[Depends(gate.may_act)])
     async def acknowledge(request: Request, server_code: str, user: str = who) -> Response:
@@ -321,6 +329,7 @@ def _unit_facts(view: View, query: Mapping[str, str]) -> dict[str, Any]:
         ]
         rows = sorted(leaves, key=lambda row: (-(row[2]["gap_count"] or 0), row[0]))
     servers = reading.servers_on(issue, day, top)
+    links = [_link(view, row) for row in servers]
     obligations = reading.obligations_of(issue, codes, view.at, is_newest=view.is_newest)
     open_ones = [row for row in obligations if row["status"] in _OPEN]
     figure = coverage.get(top)
@@ -346,12 +355,13 @@ def _unit_facts(view: View, query: Mapping[str, str]) -> dict[str, Any]:
         "rows": rows,
         "by_gap": by_gap,
         "servers": servers,
-        "links": [_link(view, row) for row in servers],
+        "links": links,
         "trend": charts.trend(reading.trend(issue, top, day)),
         "parts": parts,
         "pieces": charts.gap_pieces(parts),
-        "outages": reading.outages_of(
-            issue, [row["server_code"] for row in servers], view.at, longest=8
+        "outages": _with_live(
+            links,
+            reading.outages_of(issue, [row["server_code"] for row in servers], view.at, longest=8),
         ),
         "obligations": open_ones[:12],
         "obligation_counts": _counted(row["status"] for row in obligations),
@@ -430,31 +440,48 @@ def _link(view: View, row: Mapping[str, Any]) -> LinkShown:
     )
 
 
-def _summary(view: View) -> dict[str, Any]:
-    figure = reading.coverage_on(view.issue, view.day).get(view.top)
-    links = [_link(view, row) for row in reading.servers_on(view.issue, view.day, view.top)]
-    lost = [link for link in links if link.outage_started_at is not None]
-    lines = []
-    if figure is not None:
-        lines.append(
-            f"Ngày {words.day(view.day)}: đã cài {words.number(figure['installed_count'])}"
-            f" trên {words.number(figure['allocated_count'])} bản quyền"
-            f" ({words.ratio(figure['installed_count'], figure['allocated_count'])}),"
-            f" đúng tên {words.number(figure['correctly_named_count'])}."
-        )
-    lines += [
-        f"{link.server_name}: mất kết nối từ {words.instant(link.outage_started_at)}"
-        f" ({words.lasted(view.now - (link.outage_started_at or view.now))})."
-        for link in lost
-    ]
-    if not lost:
-        lines.append(f"{len(links)} máy chủ, không có máy chủ nào đang mất kết nối.")
-    return {
-        "title": view.tree.name(view.top),
-        "lines": lines,
-        "is_bad": bool(lost),
-        "now": words.instant(view.now),
-    }
+def _with_live(links: Sequence[LinkShown], outages: Rows) -> Rows:
+    """The outages of the marts, before them those that the watch has confirmed since."""
+    known = {row["incident_id"] for row in outages}
+    return [
+        {
+            "incident_id": link.incident_id,
+            "server_name": link.server_name,
+            "started_at": link.outage_started_at,
+            "ended_at": None,
+            "cause": link.cause,
+            "notified_at": None,
+        }
+        for link in links
+        if link.outage_started_at is not None and link.incident_id not in known
+    ] + outages
+
+
+def _summary(views: Sequence[View]) -> dict[str, Any]:
+    lines: list[str] = []
+    is_bad = False
+    for view in views:
+        figure = reading.coverage_on(view.issue, view.day).get(view.top)
+        links = [_link(view, row) for row in reading.servers_on(view.issue, view.day, view.top)]
+        lost = [link for link in links if link.outage_started_at is not None]
+        is_bad = is_bad or bool(lost)
+        said = "chưa có số liệu"
+        if figure is not None:
+            said = (
+                f"ngày {words.day(view.day)} đã cài {words.number(figure['installed_count'])}"
+                f" trên {words.number(figure['allocated_count'])} bản quyền"
+                f" ({words.ratio(figure['installed_count'], figure['allocated_count'])}),"
+                f" đúng tên {words.number(figure['correctly_named_count'])}"
+            )
+        lines.append(f"{view.tree.name(view.top)}: {said}.")
+        lines += [
+            f"{link.server_name}: mất kết nối từ {words.instant(link.outage_started_at)}"
+            f" ({words.lasted(view.now - (link.outage_started_at or view.now))})."
+            for link in lost
+        ]
+        if not lost:
+            lines.append(f"{len(links)} máy chủ, không có máy chủ nào đang mất kết nối.")
+    return {"lines": lines, "is_bad": is_bad, "now": words.instant(views[0].now)}
 
 
 # A server's page and its deeds
@@ -495,17 +522,20 @@ def _server_page(
         ),
         None,
     )
+    shown_link = _link(view, row) if row else None
     return room.render(
         "server.html.j2",
         view,
         400 if error else 200,
         server=found,
-        shown_link=_link(view, row) if row else None,
+        shown_link=shown_link,
         pieces=charts.link_pieces(
             reading.intervals_of(view.issue, code, since, view.at), since, view.at
         ),
         since=since,
-        outages=reading.outages_of(view.issue, [code], view.at),
+        outages=_with_live(
+            [shown_link] if shown_link else [], reading.outages_of(view.issue, [code], view.at)
+        ),
         loads=reading.loads_of(view.issue, code, view.at),
         hours=deeds.HOURS,
         may_act=view.reader.may_act and view.is_newest,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ksc_ledger.ops_room import tokens
+from ksc_ledger.ops_room import page, tokens
 from ksc_ledger.state import open_state
 from ksc_ledger.state.tables import ACKNOWLEDGEMENT, AUDIT, SILENCE
 from unit.ops_room import a_province
@@ -175,7 +176,7 @@ def test_every_runbook_named_on_a_page_is_there(site: Site) -> None:
 def test_the_block_on_the_home_page_gives_plain_text(site: Site) -> None:
     answer = site.ask("/tom-tat")
     assert answer.headers["content-type"] == "application/json"
-    assert set(answer.json()) == {"title", "lines", "is_bad", "now"}
+    assert set(answer.json()) == {"lines", "is_bad", "now"}
     assert answer.json()["now"] == "20/10/2022 10:00"
 
 
@@ -360,6 +361,25 @@ def test_only_a_form_of_our_own_site_is_taken(
 @pytest.mark.parametrize("path", ACT)
 def test_reading_never_acts(site: Site, path: str) -> None:
     assert site.ask(path).status_code == 405
+
+
+def test_an_outage_that_is_not_published_yet_is_listed_first() -> None:
+    link = page.LinkShown(
+        server_code="s_tm",
+        server_name="Máy chủ Tháp Mười",
+        state="down",
+        cause="link",
+        since_at=NOW,
+        evidence_at=NOW,
+        observed_at=None,
+        is_of_that_day=False,
+        incident_id="new",
+        outage_started_at=NOW,
+    )
+    old = [{"incident_id": "old"}]
+    assert [row["incident_id"] for row in page._with_live([link], old)] == ["new", "old"]
+    assert page._with_live([link], [{"incident_id": "new"}]) == [{"incident_id": "new"}]
+    assert page._with_live([replace(link, outage_started_at=None)], old) == old
 
 
 def test_a_past_day_offers_no_deeds(site: Site) -> None:

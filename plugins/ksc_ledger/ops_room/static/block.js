@@ -38,7 +38,7 @@ const Block = () => {
   return h(
     "section",
     { style: frame, "aria-label": "Tình hình" },
-    h("strong", null, said ? `Tình hình: ${said.title}` : "Tình hình"),
+    h("strong", null, "Tình hình"),
     ...lines.map((line, place) => h("div", { key: place }, line)),
     h("a", { href: new URL("plugin/tinh-hinh", document.baseURI).href }, "Mở trang Tình hình"),
     said ? h("small", null, ` · lúc ${said.now}`) : null,
