@@ -120,6 +120,7 @@ def test_the_marts_of_a_district_equal_the_recount(tmp_path: Path) -> None:
         assert figures(one, at.astimezone(VIETNAM).date()) == recount(KON_TUM, at)
 
 
+@pytest.mark.long
 def test_the_marts_of_a_town_equal_the_recount(tmp_path: Path) -> None:
     """Second antiviruses and duplicates; and an hour in which the server is down."""
     seen = 0

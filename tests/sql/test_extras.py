@@ -118,6 +118,7 @@ class TestDetections:
         assert self.daily(house, "pnv", "2022-10-12") == (1, 0, 1)
         assert len(house.ask("from hist.detection_event")) == 3
 
+    @pytest.mark.long
     def test_a_database_made_anew_counts_its_events_from_one_and_none_is_lost(
         self, house: House
     ) -> None:
@@ -158,6 +159,7 @@ class TestDetections:
         (row,) = house.ask("from marts.rpt_infected_endpoint")
         assert (row["unit_code"], row["repeat_count"]) == ("ptp", 1)
 
+    @pytest.mark.long
     def test_a_machine_that_nobody_knows_counts_for_the_server(self, house: House) -> None:
         land_with(
             house,
@@ -170,6 +172,7 @@ class TestDetections:
         assert self.daily(house, "huyen", "2022-10-12") == (2, 0, 1)
         assert column(house, "rpt_infected_endpoint", "endpoint_id") == [("weg",)]
 
+    @pytest.mark.long
     def test_infected_machines_with_their_open_objects_first(self, house: House) -> None:
         one, two = found(1, "m1", T0 - 2 * HOUR), found(3, "m1", T0 - HOUR)
         three = found(5, "m2", T0 - HOUR)
@@ -214,6 +217,7 @@ class TestDetections:
         assert self.daily(house, "pnv", "2022-10-12") == (1, 0, 1)
         assert self.daily(house, "pnv", "2022-10-13") == (1, 0, 1)
 
+    @pytest.mark.long
     def test_a_wrong_clock_of_the_server_is_put_right(self, house: House) -> None:
         ahead = {"clock_skew_seconds": 7 * 3600}
         events = [found(1, "m1", T0 + 6 * HOUR)]
@@ -221,6 +225,7 @@ class TestDetections:
         house.build(T0)
         assert column(house, "fct_detection", "registered_at") == [(T0 - HOUR,)]
 
+    @pytest.mark.long
     def test_a_build_of_an_earlier_instant_does_not_know_what_came_later(
         self, house: House
     ) -> None:
@@ -249,6 +254,7 @@ class TestConflicts:
         assert (row["evidence"], row["since_at"], row["unit_code"]) == ("program_list", T0, "pnv")
         assert house.counts("pnv", "2022-10-16", "antivirus_conflict") == (1,)
 
+    @pytest.mark.long
     def test_without_a_list_the_servers_word_stands(self, house: House) -> None:
         quiet = a_host("m1", **PNV)
         land_with(house, T0, [quiet])
@@ -289,6 +295,7 @@ class TestConflicts:
             house, "fct_endpoint_state", "has_antivirus_conflict", where="endpoint_id = 'm1'"
         ) == [(False,), (True,)]
 
+    @pytest.mark.long
     def test_a_program_that_is_gone_ends_and_begins_anew(self, house: House) -> None:
         machine = a_host("m1", **PNV, **CONFLICT)
         land_with(house, T0, [machine], products=[a_program("m1")])
@@ -310,6 +317,7 @@ class TestConflicts:
         house.build(T0 + DAY)
         assert self.rows(house) == [("m1", "Bkav Pro", 1), ("m2", "Bkav Pro", 1)]
 
+    @pytest.mark.long
     def test_a_kind_that_was_not_due_stays_as_it_was(self, house: House) -> None:
         machine = a_host("m1", **PNV, **CONFLICT)
         land_with(house, T0, [machine], products=[a_program("m1")])
@@ -345,6 +353,7 @@ class TestLicences:
             330,
         )
 
+    @pytest.mark.long
     def test_a_key_that_is_gone_has_no_row_from_that_day_on(self, house: House) -> None:
         land_with(house, T0, [], licences=[a_key()])
         land_with(house, T0 + DAY, [], licences=[a_key(licence_serial="moi")])
@@ -376,6 +385,7 @@ class TestLicences:
         ]
         assert row["allocated_count"] == 5
 
+    @pytest.mark.long
     def test_two_keys_are_one_machine_and_a_spare_key_none(self, house: House) -> None:
         land_with(
             house,
@@ -399,6 +409,7 @@ class TestLicences:
         assert [self.used(house, "pnv", day)[1] for day in days] == [1, 0, 0]
         assert [self.used(house, "ptp", day)[1] for day in days] == [0, 1, 0]
 
+    @pytest.mark.long
     def test_a_user_that_is_none_of_the_devices_waits_for_the_next_reading(
         self, house: House
     ) -> None:
@@ -445,6 +456,7 @@ class TestHardware:
             PAPER,
         )
 
+    @pytest.mark.long
     def test_without_a_limit_no_machine_is_judged(self, house: House) -> None:
         device = a_device(1, "PNV-MAY01", memory_mb=1)
         land_with(house, T0, two_machines(), hardware=[device])
@@ -508,6 +520,7 @@ class TestHardware:
         house.build(T0 + DAY)
         assert house.gap("pnv", "2022-10-13") == {"ok": 3, "exempt_hardware": 1}  # capped
 
+    @pytest.mark.long
     def test_hardware_makes_a_reimaged_machine_known(self, house: House) -> None:
         card = {"mac_address": "02:87:00:00:00:01"}
         land_with(

@@ -148,6 +148,7 @@ def test_a_district_server_outlives_its_district(dong_thap: Reformed) -> None:
     ]
 
 
+@pytest.mark.long
 def test_both_maps_are_the_same_after_a_rebuild(kon_tum: Reformed) -> None:
     before = {day: kon_tum.figures(day, one) for day in (LAST, FIRST) for one in Map}
     rebuild(kon_tum.house.settings, kon_tum.house.registry, code_version="1.2.3")
