@@ -26,7 +26,7 @@ from ksc_ledger.rules.figures import written_date
 FONT = "Times New Roman"
 COUNT_FORMAT = "#,##0"  # shown as 1.077 where Excel speaks Vietnamese
 RATIO_FORMAT = "0.0%"
-HEAD_HEIGHT = 66  # points: four lines
+LINE_HEIGHT = 16.5  # points; LibreOffice does not grow a row by itself
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 Value = int | float | str | None
@@ -155,12 +155,16 @@ def _table(
         _boxed(_cell(sheet, at, n), column.head, is_bold=True)
         letter = _cell(sheet, at, n).column_letter
         sheet.column_dimensions[letter].width = column.width
-    sheet.row_dimensions[at].height = HEAD_HEIGHT  # LibreOffice does not grow it by itself
+    sheet.row_dimensions[at].height = _height([(one.head, one.width) for one in columns], 0.8)
     for number, row in enumerate(section.rows, start=1):
         _boxed(_cell(sheet, at + number, 1), number)
-        for n, column in enumerate(columns, start=2):
-            _boxed(_cell(sheet, at + number, n), column.of(row))
+        cells = [(column.of(row), column.width) for column in columns]
+        for n, (shown, _) in enumerate(cells, start=2):
+            _boxed(_cell(sheet, at + number, n), shown)
+        sheet.row_dimensions[at + number].height = _height(cells)
     last = at + len(section.rows) + 1
+    if not any(column.is_summed for column in columns):
+        return last
     _boxed(_cell(sheet, last, 1), None)
     for n, column in enumerate(columns, start=2):
         values = [column.of(row) for row in section.rows]
@@ -177,6 +181,16 @@ def _table(
         allocated = sum(row.allocated_count for row in section.rows)
         _boxed(_cell(sheet, last, 6), ratio_of(known, allocated), is_bold=True)
     return last + 1
+
+
+def _height(cells: Sequence[tuple[Value, float]], signs_per_width: float = 0.95) -> float:
+    """The height of a row whose texts wrap at their columns' widths; bold takes more room."""
+    lines = [
+        -(-len(text) // max(1, int(width * signs_per_width)))
+        for text, width in cells
+        if isinstance(text, str)
+    ]
+    return LINE_HEIGHT * max(lines, default=1)
 
 
 def _boxed(cell: Cell, value: Value, *, is_bold: bool = False) -> None:

@@ -17,6 +17,8 @@ from integration.the_road import Road, road
 from ksc_ledger import letters
 from ksc_ledger.clock import VIETNAM, RehearsalClock
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.letters import writing
+from ksc_ledger.letters.chart import waterfall_png
 from ksc_ledger.letters.model import GapReason, Letter, LetterKind, Presence
 from ksc_ledger.obligations import (
     Judged,
@@ -545,6 +547,9 @@ def test_the_task_writes_letter_forms_and_sheets_and_mails_each_sheet_to_its_uni
     for module in (lettering, watching):
         monkeypatch.setattr(module, "die_with_parent", lambda: None)
         monkeypatch.setattr(module, "get_current_context", lambda: context)
+
+    chart = waterfall_png(1, {GapReason.OK: 1})  # drawing 54 of them is not what this is about
+    monkeypatch.setattr(writing, "waterfall_png", lambda *_: chart)
 
     files = lettering.write_letter()
     assert Counter(Path(name).suffix for name in files) == {".docx": 28, ".json": 28, ".xlsx": 28}

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, select
 from ksc_ledger.alerts.compose import Sender, compose
 from ksc_ledger.obligations import Watched, watch
 from ksc_ledger.registry import Registry, load
+from ksc_ledger.rules.deadlines import Status
 from ksc_ledger.state import leases, obligations, open_state, outbox
 from ksc_ledger.state.database import reading
 from ksc_ledger.state.leases import LeaseLost
@@ -134,6 +135,15 @@ def test_a_breach_is_told_once_although_the_day_after_has_a_notice_of_its_own(
     before = mails(engine)
     look("2022-10-20T18:00:00")
     assert mails(engine) == before
+
+
+@pytest.mark.parametrize("now", ["2022-10-19T00:30:00", "2022-10-19T23:59:59"])
+def test_a_run_on_the_last_day_breaches_nothing_whatever_the_date_is_in_utc(
+    engine: Engine, look: Watch, now: str
+) -> None:
+    judged = look(now).judged
+    assert {one.found.status for one in judged} & {Status.BREACHED, Status.UNDETERMINED} == set()
+    assert [one for one in mails(engine) if one[0] == "deadline_breach"] == []
 
 
 def test_a_group_is_nobody_to_write_to_so_its_own_superior_gets_the_copy(
