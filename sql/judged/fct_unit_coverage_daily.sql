@@ -15,7 +15,7 @@ units as (
     from marts.dim_unit as u
     inner join ref_run as r
         on
-            r.as_of_date >= u.valid_from_date
+            u.valid_from_date <= r.as_of_date
             and r.as_of_date <= coalesce(u.valid_to_date, date '9999-12-31')
 ),
 
@@ -34,12 +34,13 @@ pools as (
     select
         a.estate_code,
         sum(
-            if(a.from_unit_code is null, a.seat_count, 0) - if(a.to_unit_code is null, a.seat_count, 0)
+            if(a.from_unit_code is null, a.seat_count, 0)
+            - if(a.to_unit_code is null, a.seat_count, 0)
         )::bigint as seat_count
     from marts.fct_allocation_entry as a
     inner join ref_run as r
         on
-            r.as_of_date >= a.valid_from_date
+            a.valid_from_date <= r.as_of_date
             and r.as_of_date <= coalesce(a.valid_to_date, date '9999-12-31')
     group by a.estate_code
 ),

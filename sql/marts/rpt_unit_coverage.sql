@@ -29,6 +29,7 @@ select
     n.antivirus_conflict_count as "Số máy có phần mềm xung đột",
     n.snapshot_date as "Ngày số liệu",
     n.is_complete as "Đủ máy chủ trong ngày",
+    n.has_passed_gate as "Qua kiểm tra chất lượng",
     n.oldest_observed_at as "Số liệu cũ nhất lúc",
     n.snapshot_id as "Mã số liệu",
     n.unit_code,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
@@ -74,7 +74,9 @@ def _judge_of(settings: Settings, at: datetime) -> Judge:
 
         verdicts, is_news = judge_marts(tables, root=settings.expectations, places=settings.places)
         if is_news:
-            shown = [{**one, "load_id": f"marts-{at:%Y%m%dT%H%M%SZ}"} for one in verdicts]
+            shown = [
+                {**one, "load_id": f"marts-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"} for one in verdicts
+            ]
             data_docs.record(data_docs.Kind.MARTS, shown, settings.places, at)
         return verdicts
 

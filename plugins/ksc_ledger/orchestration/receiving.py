@@ -279,6 +279,7 @@ def _facts_of(receipt: Receipt) -> dict[str, Any]:
         "mend": _told(mend),
         "mend_more_count": max(0, len(mend) - FINDINGS_TOLD),
         "notes": _told(notes),
+        "reference_label": "Mã thư",
         "is_kept": receipt.verdict is Verdict.QUARANTINED,
     }
 

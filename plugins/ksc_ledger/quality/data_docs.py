@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from typing import Any
 
 from ksc_ledger.clock import VIETNAM
 from ksc_ledger.settings import Places
+
+log = logging.getLogger(__name__)
 
 RUNS_KEPT = 500
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -148,6 +151,10 @@ def _history(folder: Path) -> list[RunLine]:
         raw = json.loads(_history_file(folder).read_text("utf-8"))
         return [RunLine(**{**one, "kind": Kind(one["kind"])}) for one in raw]
     except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError) as error:
+        # The pages are still there; a list that cannot be read must not stop what judges data.
+        log.warning("Không đọc được danh sách các lần kiểm tra cũ, lập lại từ đầu: %s", error)
         return []
 
 

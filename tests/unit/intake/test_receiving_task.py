@@ -123,6 +123,8 @@ def test_a_receipt_names_the_cell_to_mend(places: Places, run: Run) -> None:
     assert "Chưa tiếp nhận được số liệu" in text
     assert "16:40 ngày 19/10/2022" in text
     assert "Cách sửa" in text
+    assert "Mã thư: rcp-" in text
+    assert "sự cố" not in text  # nothing has happened to anybody
 
 
 def test_a_run_that_died_before_it_answered_is_made_good(

@@ -62,6 +62,15 @@ def test_the_history_stays_newest_first_and_bounded(
     assert {path.name for path in (places.data_docs / "runs").glob("*.html")} == set(listed)
 
 
+def test_a_history_that_cannot_be_read_does_not_stop_the_gate(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    record(Kind.LANDED, [a_verdict()], places, AT)
+    (places.data_docs / "runs" / "history.json").write_text("[{", "utf-8")
+    page = record(Kind.MARTS, [a_verdict()], places, AT)
+    assert page is not None
+    assert re.findall(r'href="runs/([^"]+)"', index_of(places)) == [page.name]
+
+
 def test_two_runs_of_one_instant_are_two_pages(tmp_path: Path) -> None:
     places = Places(tmp_path)
     pages = {record(Kind.REPORTS, [a_verdict()], places, AT) for _ in range(2)}
