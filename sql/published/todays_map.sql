@@ -1,5 +1,5 @@
 -- Made in every published file: a past day's figures on the map of the day of the file.
--- Feeds: BI, ksc-ledger as-of --map today.
+-- Grain: (unit_code of the day of the file).  Feeds: BI, ksc-ledger as-of --map today.
 -- noqa: disable=RF02
 -- (d is the macro's parameter)
 

@@ -12,15 +12,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Protocol
+
+from rapidfuzz import fuzz
 
 from ksc_ledger.intake.values import plain
 from ksc_ledger.rules.figures import written_date
 from ksc_ledger.rules.text import ascii_letters, matching_key
 
-LEAST_LIKENESS = 0.72
+LEAST_LIKENESS = 72.0  # per cent
 PROPOSALS = 3
 NAME_LENGTH = 200  # a longer text is no unit's name and is not compared
 
@@ -183,8 +184,7 @@ class UnitIndex:
         """
         keys = keys_of(name)
         kinds = {_kind_of(key) for key in keys} - {None}
-        matcher = SequenceMatcher(autojunk=False)
-        matcher.set_seq2(ascii_letters(_bare(keys[-1])))
+        wanted = ascii_letters(_bare(keys[-1]))
         found = []
         for unit in self._units:
             if unit.unit_code not in scope or not is_in_force(unit, day):
@@ -193,9 +193,9 @@ class UnitIndex:
             kind = _kind_of(key)
             if kinds and kind is not None and kind not in kinds:
                 continue  # a commune is no district, however alike they are called
-            matcher.set_seq1(ascii_letters(_bare(key)))
-            if matcher.quick_ratio() >= LEAST_LIKENESS and matcher.ratio() >= LEAST_LIKENESS:
-                found.append(Proposal(unit.unit_code, unit.unit_name, round(matcher.ratio(), 2)))
+            likeness = fuzz.ratio(wanted, ascii_letters(_bare(key)), score_cutoff=LEAST_LIKENESS)
+            if likeness:
+                found.append(Proposal(unit.unit_code, unit.unit_name, round(likeness / 100, 2)))
         best = sorted(found, key=lambda one: (-one.likeness, one.unit_code))
         return tuple(best[:PROPOSALS])
 

@@ -44,7 +44,12 @@ def test_all_text_is_composed() -> None:
 
 def test_a_model_comes_behind_those_it_names() -> None:
     order = marts.in_order(SQL)
-    assert set(order) == {*marts.model_folders(SQL), marts.JUDGED, marts.FREED}
+    assert set(order) == {
+        *marts.model_folders(SQL),
+        marts.JUDGED,
+        marts.FREED,
+        marts.PROPOSED,
+    }
     for before, after in (
         ("stg_home", "stg_sighting"),
         ("stg_placed", marts.JUDGED),
