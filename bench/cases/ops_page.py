@@ -23,6 +23,7 @@ import httpx  # noqa: E402
 from bench.cases.prepare_province import settings_of  # noqa: E402
 from ksc_ledger.ops_room.page import Gate, create_app  # noqa: E402
 from ksc_ledger.settings import Settings  # noqa: E402
+from ksc_ledger.state import open_state  # noqa: E402
 
 AGAIN = 7
 
@@ -93,6 +94,7 @@ def main() -> None:
     settings.home.mkdir(parents=True)
     settings.page_users.write_text("user_name,role,unit_code\nbench,ops,\n", "utf-8")
     _publish(settings, Path(asked["file"]), 0)
+    open_state(settings.state_url).dispose()  # a home that runs has its database already
     with meter.step("ask"):
         facts = asyncio.run(_all(settings, asked))
     meter.report(**facts)

@@ -33,7 +33,7 @@ from ksc_ledger.ops_room.access import (
 )
 from ksc_ledger.rules.figures import FigureError, read_date
 from ksc_ledger.settings import REPOSITORY, Settings
-from ksc_ledger.warehouse.serving import Issue, Rows, Shelf
+from ksc_ledger.warehouse.serving import Issue, Rows, Shelf, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -215,6 +215,7 @@ def create_app(
     settings: Settings, gate: Gate, real_now: Callable[[], datetime] | None = None
 ) -> FastAPI:
     """The application for one home, every address behind ``gate``."""
+    warm_up()  # the block on Airflow's home page asks first, before anybody opens the page
     room = Room(settings, real_now or _real_now)
     who: Any = Depends(gate.signed_in)  # one call a request, however often it is asked for
     # On the application as well, so that an address added later cannot be forgotten.

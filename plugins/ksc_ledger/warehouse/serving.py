@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.warehouse.reader import READING
 
 Rows = list[dict[str, Any]]
+
+
+def warm_up() -> None:
+    """Let DuckDB load now what it loads at its first parameter (numpy, pandas): 0.3 s of CPU."""
+    with duckdb.connect(config=READING) as con:
+        con.execute("select $day", {"day": date.min}).fetchall()
 
 
 class Issue:
