@@ -1,7 +1,9 @@
 """R01 to R18: what a snapshot of a server is worth, whatever the server does.
 
 The docstring of a test is the promise. Here it is proven by itself, on small homes of their own;
-tests/contract/test_faults.py proves it under every fault at once.
+tests/contract/test_faults.py proves it under every fault at once. Marked long are those whose promise
+stands behind one of the faults as well (R06: all of them, R08: F34, R14: F31, R15: F32, R16: F33, R18:
+F26), and R07, which rebuilds.
 """
 
 from __future__ import annotations
@@ -369,6 +371,7 @@ def test_r05_a_change_of_shape_is_recorded_and_nothing_is_filled_in(way: Road) -
     assert "KLHST_WKS_STATUS" in str(refused.fault_text)
 
 
+@pytest.mark.long
 def test_r06_one_bad_server_does_not_block_the_others(way: Road) -> None:
     """Figures are built from whatever is good, and each shows from which instant its oldest part is
     and how many of its servers were read.
@@ -395,6 +398,7 @@ def test_r06_one_bad_server_does_not_block_the_others(way: Road) -> None:
     }
 
 
+@pytest.mark.long
 def test_r07_what_comes_late_rewrites_its_own_day_only(way: Road) -> None:
     """A load that arrives after a newer one moves nothing that is current; a rebuild takes it in,
     and then only its own day is different. No server is asked for it.
@@ -444,6 +448,7 @@ def test_r08_a_wrong_clock_is_measured_and_warned_of(way: Road) -> None:
     assert warned == {ONE: False, TWO: True, NINE: False, TEN: True}
 
 
+@pytest.mark.long
 def test_r08_ages_are_counted_on_the_servers_own_clock(way: Road) -> None:
     """However wrong a server's clock is, nobody becomes stale or fresh by it, and no record wins over
     another server's because of it.
@@ -645,6 +650,7 @@ def test_r13_an_attempt_that_was_given_up_records_nothing(way: Road) -> None:
 # -- one machine, one count -----------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_r14_a_machine_in_two_consoles_counts_once(way: Road) -> None:
     """It counts on the server to which it connected last; where that is the same instant, on the one
     it was last seen by, then in the registry's order. Both sightings are kept and the other is
@@ -669,6 +675,7 @@ def test_r14_a_machine_in_two_consoles_counts_once(way: Road) -> None:
     assert both["installed_count"] == one["installed_count"] + two["installed_count"]
 
 
+@pytest.mark.long
 def test_r15_a_renamed_machine_is_the_same_and_one_installed_anew_is_not(way: Road) -> None:
     """The same id with another name is the same machine, before and after. The same name with another
     id is a new machine, and the old one has ended. Nothing of either is forgotten.
@@ -701,6 +708,7 @@ def test_r15_a_renamed_machine_is_the_same_and_one_installed_anew_is_not(way: Ro
     assert way.built("select distinct rows_read_count as n from hist.load_log") == [{"n": 42}]
 
 
+@pytest.mark.long
 def test_r16_seats_and_machines_are_two_facts(way: Road) -> None:
     """What was allocated and what is installed are both shown as they are; a difference is reported
     as such, at the unit where it arises, and never corrected away.
@@ -735,6 +743,7 @@ def test_r17_nothing_at_all_is_not_believed_at_once(way: Road) -> None:
         assert len(groups.read().splitlines()) > 1
 
 
+@pytest.mark.long
 def test_r18_a_sudden_drop_is_landed_and_flagged_until_it_is_confirmed(way: Road) -> None:
     """More than 30 % fewer devices than in the last good load is landed, with a warning that the
     figure carries; when the next load says the same, the warning is gone.

@@ -17,7 +17,7 @@ from ksc_ledger.warehouse import publish
 from ksc_ledger.warehouse.asof import coverage_as_of, replay
 from ksc_ledger.warehouse.rebuild import rebuild
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 
 SCENARIOS = [REPOSITORY / "scenarios" / name for name in ("dong_thap", "kon_tum")]
 # The days of the letters: Tháp Mười, Đồng Tháp, Kon Plông.

@@ -46,6 +46,7 @@ def watch_links() -> bool:
     from ksc_ledger.alerts.registry_watch import note_registry
     from ksc_ledger.alerts.rounds import run_round
     from ksc_ledger.collection.witness import look
+    from ksc_ledger.errors import LedgerError
     from ksc_ledger.orchestration.hook import budget
     from ksc_ledger.registry import in_force
     from ksc_ledger.state import open_state
@@ -76,18 +77,26 @@ def watch_links() -> bool:
             ask=ask,
         )
 
+    policies: dict[str, Policy] = {}
+    without_policy: dict[str, str] = {}
+    for estate in estates:
+        try:
+            policies[estate.estate_code] = policy_of(registry, estate.estate_code, day)
+        except LedgerError as error:
+            without_policy[estate.estate_code] = str(error)  # the others are watched all the same
     identity = MailIdentity(
         domain=settings.mail_domain, is_rehearsal=settings.places.rehearsal_mark.exists()
     )
     done = run_round(
         engine,
-        {one.estate_code: policy_of(registry, one.estate_code, day) for one in estates},
+        policies,
         {one.estate_code: timedelta(minutes=one.question_every_minutes) for one in estates},
         look_at,
         identity,
         now,
         owner=f"{socket.gethostname()}:{os.getpid()}:{context['run_id']}",
     )
+    done.failed.update(without_policy)
     told = note_registry(engine, found, identity, now)
     _say(done)
     if not done.has_changed and not told:

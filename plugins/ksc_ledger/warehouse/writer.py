@@ -54,8 +54,7 @@ def writer(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Conn
         con = connect(settings)
         try:
             with _told(file):
-                _wait_for_others(con, file, timeout_seconds)
-                open_warehouse(con, settings, file)
+                open_warehouse(con, settings, file, timeout_seconds=timeout_seconds)
                 yield con
         finally:
             con.close()
@@ -77,9 +76,11 @@ def locked_reader(settings: Settings, *, timeout_seconds: float = 600) -> Iterat
             con.close()
 
 
-def open_warehouse(con: Connection, settings: Settings, file: Path) -> None:
+def open_warehouse(
+    con: Connection, settings: Settings, file: Path, *, timeout_seconds: float = 0
+) -> None:
     """Attach a warehouse file as the current database and bring its tables up to date."""
-    attach(con, file, "wh")
+    _attach_when_free(con, file, timeout_seconds)
     con.execute("use wh")
     con.execute("create table if not exists main.applied_ddl (name varchar not null)")
     applied = {name for (name,) in con.execute("select name from main.applied_ddl").fetchall()}
@@ -112,23 +113,21 @@ def _wait(descriptor: int, path: Path, timeout_seconds: float) -> None:
 _HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
 # What DuckDB says of a file that is not, or no longer, the database it was.
 _DAMAGED = re.compile(
-    r"corrupt|checksum|WAL does not match|not a valid DuckDB|failed to (?:load|deserialize)"
-    r"|serialization error|replaying WAL",
+    r"corrupt|checksum|WAL (?:was created for|does not match)|not a valid DuckDB|read enough bytes"
+    r"|failed to (?:load|deserialize)|serialization error|replaying WAL",
     re.IGNORECASE,
 )
 
 
-def _wait_for_others(con: Connection, file: Path, timeout_seconds: float) -> None:
-    """Wait until nobody else has the file open; DuckDB itself gives up at once.
+def _attach_when_free(con: Connection, file: Path, timeout_seconds: float) -> None:
+    """Attach the file, waiting while somebody else has it open; DuckDB itself gives up at once.
 
     Nobody but the pipeline should ever open it. A person who does stops the pipeline, and is named.
     """
-    if not file.exists():
-        return
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
-            attach(con, file, "tried")
+            attach(con, file, "wh")
         except duckdb.IOException as error:
             held = _HELD.search(str(error))
             if held is None:
@@ -143,7 +142,6 @@ def _wait_for_others(con: Connection, file: Path, timeout_seconds: float) -> Non
                 ) from error
             time.sleep(POLL_SECONDS)
         else:
-            con.execute("detach tried")
             return
 
 

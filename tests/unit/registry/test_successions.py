@@ -12,8 +12,9 @@ from unit.registry.registry_folder import LETTER, UNITS, write_registry
 HEADER = "succession_kind,from_unit_code,to_unit_code,effective_date,seat_count,source_document\n"
 # The two offices end with 30/06/2025; two communes begin the day after.
 REFORMED = (
-    UNITS.replace("VHTT,dtp_872,7,2022-09-01,,", "VHTT,dtp_872,7,2022-09-01,2025-06-30,")
-    .replace("PNV,dtp_872,2,2022-09-01,,", "PNV,dtp_872,2,2022-09-01,2025-06-30,")
+    UNITS.replace("VHTT,dtp_872,7,2022-09-01,,", "VHTT,dtp_872,7,2022-09-01,2025-06-30,").replace(
+        "PNV,dtp_872,2,2022-09-01,,", "PNV,dtp_872,2,2022-09-01,2025-06-30,"
+    )
     + f"xa_mot,Xã Một,xa,,,dtp,1,2025-07-01,,{LETTER}\n"
     + f"xa_hai,Xã Hai,xa,,,dtp,2,2025-07-01,,{LETTER}\n"
 )
@@ -44,7 +45,10 @@ def test_a_right_sheet_is_read(tmp_path: Path) -> None:
         + row("rename", "dtp", "dtp", "2024-01-01")
     )
     found = load(registry(tmp_path, rows)).successions
-    assert [one.succession_kind for one in found][:2] == [SuccessionKind.MERGE, SuccessionKind.SPLIT]
+    assert [one.succession_kind for one in found][:2] == [
+        SuccessionKind.MERGE,
+        SuccessionKind.SPLIT,
+    ]
     assert [one.seat_count for one in found] == [None, 7, 5, None, None, None]
 
 

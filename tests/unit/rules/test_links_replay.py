@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -226,3 +227,25 @@ def test_two_years_of_link_events_are_told_as_they_were() -> None:
     regular = (NoticeKind.DIGEST, NoticeKind.SELF_TEST)
     mails = [one for one in replay.notices if one.kind not in regular]
     assert len(mails) < replay.naive / 20
+    outages = [one for one in replay.events if one.code in CODES and one.is_outage]
+    told = [one for found in replay.of(NoticeKind.LOST).values() for one in found]
+    began = {(one.code, one.start) for one in outages}
+    latest = max(
+        min(
+            lost.created_at - start
+            for code, start in began
+            if code == lost.server_code and start <= lost.created_at
+        )
+        for lost in told
+    )
+    figures = (
+        len(outages),
+        len(told),
+        len(told) - len(outages),
+        f"{latest // MINUTE} min",
+        len(mails),
+        len(replay.notices) - len(mails),
+        replay.naive,
+    )
+    page = (Path(__file__).parents[3] / "docs" / "alerts.md").read_text("utf-8")
+    assert f"| {' | '.join(map(str, figures))} |" in page
