@@ -7,15 +7,14 @@ Airflow asks nobody who opens a plugin's application: the gate below does.
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from ksc_ledger.orchestration.lazy_application import LazyApplication
 from ksc_ledger.orchestration.links import DATA_DOCS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 _RUN = re.compile(r"[0-9TZ]{16}-[a-z]{1,16}(?:-[0-9]{1,4})?\.html")
@@ -26,22 +25,6 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _NOTHING_YET = "Chưa có lần kiểm tra nào."
-
-
-class LazyApplication:
-    """An ASGI application that is built at its first request."""
-
-    def __init__(self, build: Callable[[], Any]) -> None:
-        self._build = build
-        self._lock = threading.Lock()
-        self._app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._app is None:
-            with self._lock:
-                if self._app is None:
-                    self._app = self._build()
-        await self._app(scope, receive, send)
 
 
 def create_app(folder: Path, may_view: Any) -> Any:

@@ -8,11 +8,12 @@ plugin's application: the gate below does.
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
+
+from ksc_ledger.orchestration.lazy_application import LazyApplication
 
 if TYPE_CHECKING:
     from airflow.models.taskinstancekey import TaskInstanceKey
@@ -24,21 +25,6 @@ SERVER_TASK = "ask_server"
 _SERVER_CODE = re.compile(r"[a-z0-9_]*[a-z_][a-z0-9_]*")  # and not the bare number of the index
 # Whoever may start this DAG by hand may also speak for the watch.
 WATCH_DAG = "watch_server_links"
-
-
-class LazyApplication:
-    """An ASGI application that is built at its first request."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._app is None:
-            with self._lock:
-                if self._app is None:
-                    self._app = _application()
-        await self._app(scope, receive, send)
 
 
 def _application() -> Any:
@@ -96,7 +82,11 @@ class KscLedgerPlugin(AirflowPlugin):
 
     name = "ksc_ledger"
     fastapi_apps: ClassVar[list[Any]] = [
-        {"app": LazyApplication(), "url_prefix": PREFIX, "name": "KSC Ledger: Tình hình"}
+        {
+            "app": LazyApplication(_application),
+            "url_prefix": PREFIX,
+            "name": "KSC Ledger: Tình hình",
+        }
     ]
     external_views: ClassVar[list[Any]] = [
         {
