@@ -282,6 +282,17 @@ def test_r03_nothing_partial_is_ever_visible(way: Road) -> None:
     ) == [{"newest_load_id": good.load_id, "age_hours": 5.0, "is_failing": True}]
 
 
+@pytest.mark.parametrize("kind", ["host_added", "host_removed"])
+def test_r03_a_set_whose_count_changes_while_it_is_read_is_not_landed(way: Road, kind: str) -> None:
+    """The count is asked for again at the end: a set that has grown or shrunk meanwhile is read anew,
+    three times at most, and then not landed.
+    """
+    way.simulator.fault(ONE, kind, 2)  # after the last of two chunks
+    load = collect(way, at(8))
+    assert (load.status, load.fault_code, load.hosts_path) == (INCOMPLETE, "incomplete", None)
+    assert methods(way).count(FIND) == 3
+
+
 def test_r03_the_content_is_known_by_its_hash(way: Road) -> None:
     """A complete load carries the hash of its rows, which does not depend on how they were cut into
     chunks.
