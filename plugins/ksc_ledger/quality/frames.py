@@ -59,8 +59,14 @@ def hosts_frame(landed: Sequence[Landed]) -> pd.DataFrame:
                 SERVER, pa.repeat(pa.scalar(one.load.server_code), count)
             ).append_column(REFERENCE, pa.repeat(reference, count))
         )
-    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    table = pa.concat_tables(tables, promote_options="default")
+    frame: pd.DataFrame = table.cast(pa.schema(map(_wide, table.schema))).to_pandas()
     return frame
+
+
+def _wide(field: pa.Field) -> pa.Field:
+    """Great Expectations compares numbers of 64 bits as a column, and narrower ones one by one."""
+    return field.with_type(pa.int64()) if field.type == pa.int32() else field
 
 
 def loads_frame(landed: Sequence[Landed]) -> pd.DataFrame:

@@ -185,12 +185,13 @@ def _gate_wave(
         root = settings.expectations
         of_hosts = judge_by_server(hosts, HOSTS, root=root, servers=servers)
         of_loads = judge_by_server(frames.loads_frame(landed), LOADS, root=root, servers=servers)
-        derived = frames.with_derived(HOSTS, hosts)
+        wrong = {place for found in of_hosts.values() for one in found for place in one.unexpected_rows}
+        named = frames.with_derived(HOSTS, hosts.loc[sorted(wrong)])
         columns = {rule.code: rule.columns for rule in load_suite(root, HOSTS).rules}
         judged: dict[str, Load] = {}
         for one in landed:
             server = one.load.server_code
-            reasons = list(_reasons(derived, of_hosts[server], columns))
+            reasons = list(_reasons(named, of_hosts[server], columns))
             quarantine.write(one.load, HOSTS, reasons, places)
             load = _judged(one, [*of_loads[server], *of_hosts[server]], now)
             judged[load.load_id] = load
@@ -288,7 +289,7 @@ def _reasons(
         if verdict.unexpected_rows:
             # The id says which device; without one, the values are all there is.
             shown = list(dict.fromkeys(["endpoint_id", *columns[verdict.expectation]]))
-            rows = frame.iloc[list(verdict.unexpected_rows)][shown].to_dict("records")
+            rows = frame[shown].loc[list(verdict.unexpected_rows)].to_dict("records")
             yield quarantine.Reason(
                 verdict.expectation,
                 verdict.description,

@@ -228,7 +228,7 @@ def test_asking_for_the_gate_loads_no_heavy_library() -> None:
 def test_great_expectations_is_told_to_be_silent() -> None:
     from ksc_ledger.quality import engine
 
-    context = engine._batches().data_asset.datasource.data_context
+    context = engine._context()
     assert context.config.analytics_enabled is False
     assert context.variables.progress_bars["globally"] is False
-    assert engine._batches() is engine._batches()
+    assert engine._context() is context
