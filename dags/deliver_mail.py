@@ -5,7 +5,7 @@ Mỗi phút lấy thư trong hộp thư đi và gửi qua máy chủ thư (kết
 trong diễn tập thì ghi thành tệp `.eml` trong `mail/`. Thư không gửi được sẽ thử lại đến 72 giờ, không thư
 nào bị bỏ. Ô bị bỏ qua (màu hồng) nghĩa là không có thư chờ.
 
-**Đọc** hộp thư đi, `contacts.csv` · **Ghi** kết quả từng người nhận · **Đánh thức** `build_marts`
+**Đọc** hộp thư đi, `contacts.csv` · **Ghi** kết quả từng người nhận; bảng `fct_mail` có kết quả ở lần dựng kho kế tiếp
 
 Sổ tay xử lý: docs/runbooks/deliver_mail.md
 """
@@ -17,7 +17,6 @@ from datetime import timedelta
 from airflow.sdk import dag, task
 
 from ksc_ledger.orchestration import watching
-from ksc_ledger.orchestration.assets import STATE_CHANGED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
 
 
@@ -33,7 +32,7 @@ from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
     tags=[Tag.ALERT],
 )
 def deliver_mail() -> None:
-    @task(outlets=[STATE_CHANGED])
+    @task
     def deliver() -> dict[str, int]:
         return watching.deliver_mails()
 

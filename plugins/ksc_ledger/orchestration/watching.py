@@ -141,7 +141,11 @@ def _say(done: Round) -> None:
 
 
 def deliver_mails() -> dict[str, int]:
-    """Drain both channels of the outbox."""
+    """Drain both channels of the outbox.
+
+    The marts are not woken: with mail waiting for a relay that would be a build a minute, and the
+    outbox itself is what is looked at. The next build has what became of each mail.
+    """
     from ksc_ledger.alerts.compose import Sender
     from ksc_ledger.alerts.deliver import deliver
     from ksc_ledger.alerts.policy import parents_of_units
@@ -195,7 +199,6 @@ def deliver_mails() -> dict[str, int]:
             log.error("%s: máy chủ thư không nhận: %s", channel, done.relay_error)
     if wrong:
         raise wrong[0]
-    context["outlet_events"][STATE_CHANGED].extra = {"as_of_at": now.isoformat()}
     return counts
 
 

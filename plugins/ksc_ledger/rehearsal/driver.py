@@ -79,6 +79,8 @@ class Rehearsal:
                 conf = {"as_of_at": plan.ends_at.isoformat()}
                 run = api.trigger("deliver_mail", conf, "Thư còn lại của buổi diễn tập")
                 self._wait_for_run(airflow, api, "deliver_mail", run)
+                run = api.trigger("build_marts", conf, "Kết quả gửi thư của buổi diễn tập")
+                self._wait_for_run(airflow, api, "build_marts", run)
                 self._wait_until_quiet(airflow, api)
                 run = api.trigger("keep_house", conf, "Giữ nhà cuối buổi diễn tập")
                 self._wait_for_run(airflow, api, "keep_house", run)
