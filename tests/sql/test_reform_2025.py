@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -154,25 +152,3 @@ def test_both_maps_are_the_same_after_a_rebuild(kon_tum: Reformed) -> None:
     rebuild(kon_tum.house.settings, kon_tum.house.registry, code_version="1.2.3")
     publish(kon_tum.house.settings, now=AFTER)
     assert {day: kon_tum.figures(day, one) for day in (LAST, FIRST) for one in Map} == before
-
-
-def test_the_scenarios_are_what_their_generator_writes(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "scenarios.generator.reform", str(tmp_path)],
-        cwd=REPOSITORY,
-        check=True,
-        capture_output=True,
-    )
-    for name in ("reform_dong_thap", "reform_kon_tum"):
-        made = {
-            path.relative_to(tmp_path): path.read_bytes()
-            for path in (tmp_path / name).rglob("*.*")
-            if path.is_file()
-        }
-        there = REPOSITORY / "scenarios"
-        kept = {
-            path.relative_to(there): path.read_bytes()
-            for path in (there / name).rglob("*.*")
-            if path.is_file()
-        }
-        assert made == kept

@@ -79,6 +79,112 @@ def test_a_tolerated_row_is_counted_and_not_listed(tmp_path: Path) -> None:
     assert verdict.unexpected_rows == ()
 
 
+def test_rows_are_asked_only_of_the_rules_that_do_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ksc_ledger.quality import engine
+
+    asked: list[tuple[str, list[str]]] = []
+    validated = engine._validated
+
+    def listening(validator: Any, configurations: list[Any], result_format: str) -> Any:
+        asked.append((result_format, [one.meta["code"] for one in configurations]))
+        return validated(validator, configurations, result_format)
+
+    monkeypatch.setattr(engine, "_validated", listening)
+    rules = [
+        rule("expect_column_values_to_not_be_null", "a.fails", column="name"),
+        rule("expect_column_values_to_not_be_null", "a.holds", column="n"),
+        rule("expect_column_values_to_not_be_null", "a.tolerates", column="n", mostly=0.5),
+    ]
+    frame = pd.DataFrame({"name": ["a", None], "n": [1, 2]})
+    verdicts = judge(frame, "landing.things", root=suite_of(tmp_path, *rules))
+    assert [(one.is_success, one.unexpected_count) for one in verdicts] == [
+        (False, 1),
+        (True, 0),
+        (True, 0),
+    ]
+    assert [(how, sorted(codes)) for how, codes in asked] == [
+        ("BOOLEAN_ONLY", ["a.fails", "a.holds", "a.tolerates"]),
+        ("COMPLETE", ["a.fails", "a.tolerates"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pytest.param(
+            {"type": "comparison", "column": {"name": "n"}, "operator": ">", "parameter": 1},
+            id="one column",
+        ),
+        pytest.param(
+            {
+                "type": "or",
+                "conditions": [
+                    {
+                        "type": "comparison",
+                        "column": {"name": "n"},
+                        "operator": "==",
+                        "parameter": 2,
+                    },
+                    {"type": "nullity", "column": {"name": "other"}, "is_null": True},
+                ],
+            },
+            id="several columns",
+        ),
+        pytest.param(
+            {"type": "pass_through", "pass_through_filter": "n > 1 and other.isnull()"},
+            id="columns that only pandas knows",
+        ),
+    ],
+)
+def test_a_condition_sees_the_columns_it_looks_at(
+    tmp_path: Path, condition: dict[str, Any]
+) -> None:
+    frame = pd.DataFrame({"name": [None, None, "c"], "n": [1, 2, 3], "other": ["x", None, None]})
+    conditional = rule(
+        "expect_column_values_to_not_be_null", column="name", row_condition=condition
+    )
+    assert judge_one(tmp_path, frame, conditional).unexpected_rows == (1,)
+
+
+def test_a_rule_on_the_whole_table_sees_all_its_columns(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": ["a"], "n": [1]})
+    columns = rule("expect_table_column_count_to_equal", value=2)
+    named = rule("expect_column_values_to_not_be_null", "a.named", column="name")
+    verdicts = judge(frame, "landing.things", root=suite_of(tmp_path, named, columns))
+    assert all(one.is_success for one in verdicts)
+
+
+def test_two_frames_of_one_process_are_judged_apart(tmp_path: Path) -> None:
+    assert not judge_one(tmp_path, pd.DataFrame({"name": [None]}), NOT_NULL).is_success
+    assert judge_one(tmp_path, pd.DataFrame({"name": ["a"]}), NOT_NULL).is_success
+
+
+def test_the_frame_of_hosts_holds_what_is_wanted_and_numbers_of_64_bits() -> None:
+    landed = [frames.Landed(a_load(server), healthy(2), None) for server in ("dtp_1", "dtp_2")]
+    wanted = frames.columns_of(suites.load_suite(ROOT, suites.HOSTS))
+    narrow, whole = frames.hosts_frame(landed, wanted), frames.hosts_frame(landed)
+    assert set(narrow.columns) <= wanted | {frames.SERVER, frames.REFERENCE}
+    assert "dns_name" in set(whole.columns) - set(narrow.columns)
+    assert list(narrow[frames.SERVER]) == ["dtp_1", "dtp_1", "dtp_2", "dtp_2"]
+    assert not {name for name, kind in narrow.dtypes.items() if kind == "int32"}
+    assert [one.is_success for one in judge(narrow, suites.HOSTS, root=ROOT)] == [
+        one.is_success for one in judge(whole, suites.HOSTS, root=ROOT)
+    ]
+
+
+def test_the_collector_works_on_after_the_import() -> None:
+    import gc
+
+    from ksc_ledger.quality import engine
+
+    assert gc.isenabled()
+    with pytest.raises(ImportError), engine._uncollected():
+        raise ImportError
+    assert gc.isenabled()
+
+
 def test_a_parameter_is_filled_in(tmp_path: Path) -> None:
     at_most = rule(
         "expect_column_values_to_be_between", column="seats", max_value={"$PARAMETER": "licence"}

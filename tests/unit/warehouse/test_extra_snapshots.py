@@ -103,7 +103,11 @@ def test_the_columns_are_those_the_tests_of_the_marts_land(settings: Settings, k
     load = type_extras(landed(settings, kind, [ROWS[kind]]), settings)
     path = load.extra_parquet(settings.places, kind)
     assert str(path.relative_to(settings.home)) == load.extras[kind].snapshot_path
-    assert extra_arrow(path).schema.remove_metadata() == SCHEMAS[kind]
+    # DuckDB 2 also says which columns hold no NULL; that is no part of what is promised.
+    found = extra_arrow(path).schema
+    assert [(one.name, one.type) for one in found] == [
+        (one.name, one.type) for one in SCHEMAS[kind]
+    ]
     assert path.stat().st_mode & 0o777 == 0o640
 
 
