@@ -5,9 +5,11 @@ Importing it costs seconds of CPU and some 300 MB: once a process, never at the 
 
 from __future__ import annotations
 
+import gc
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +18,24 @@ import pandas as pd
 
 from ksc_ledger.quality.suites import BrokenExpectation, Rule, Suite
 
-with warnings.catch_warnings():
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is made in here stays as long as the process, so the collector need not walk it.
+
+    It would, several times, while Great Expectations is imported and at every suite after that.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+with _uncollected(), warnings.catch_warnings():
     # It imports a module of the standard library that 3.11 and 3.12 call deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
     import great_expectations as gx

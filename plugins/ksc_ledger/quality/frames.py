@@ -7,7 +7,7 @@ of the status, the counts of a load. expectations/README.md lists these columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ksc_ledger.landing.manifest import Load
-from ksc_ledger.quality.suites import COVERAGE, HOSTS
+from ksc_ledger.quality.suites import COVERAGE, HOSTS, Suite
 
 SERVER = "server_code"
 REFERENCE = "reference_at"
@@ -34,6 +34,8 @@ _INSTANTS = (
     "created_at",
 )
 
+_DERIVED_FROM = (*_INSTANTS, "status_bits", "agent_version", "antivirus_version")
+
 # A server's clock that is further ahead is the one its instants are compared with: three hours
 # are one mistake of the server, not one of each of its devices.
 OWN_CLOCK_SKEW = timedelta(minutes=10)
@@ -48,25 +50,33 @@ class Landed:
     previous_rows_count: int | None
 
 
-def hosts_frame(landed: Sequence[Landed]) -> pd.DataFrame:
-    """Every row of several loads of different servers, with server_code and reference_at."""
+def hosts_frame(landed: Sequence[Landed], wanted: Collection[str] | None = None) -> pd.DataFrame:
+    """Every row of several loads of different servers, with server_code and reference_at.
+
+    ``wanted`` are the only columns of the loads that are needed; without it all of them are.
+    """
     tables = []
     for one in landed:
         count = one.table.num_rows
+        names = [name for name in one.table.column_names if wanted is None or name in wanted]
+        codes = pa.DictionaryArray.from_arrays(
+            pa.repeat(pa.scalar(0, pa.int32()), count), [one.load.server_code]
+        )
         reference = pa.scalar(reference_of(one.load), pa.timestamp("us", "UTC"))
         tables.append(
-            one.table.append_column(
-                SERVER, pa.repeat(pa.scalar(one.load.server_code), count)
-            ).append_column(REFERENCE, pa.repeat(reference, count))
+            one.table.select(names)
+            .append_column(SERVER, codes)
+            .append_column(REFERENCE, pa.repeat(reference, count))
         )
-    table = pa.concat_tables(tables, promote_options="default")
-    frame: pd.DataFrame = table.cast(pa.schema(map(_wide, table.schema))).to_pandas()
-    return frame
+    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    # Great Expectations compares a column of 64 bits as a whole, and a narrower one value by value.
+    narrow = [name for name, kind in frame.dtypes.items() if kind == "int32"]
+    return frame.astype(dict.fromkeys(narrow, "int64"))
 
 
-def _wide(field: pa.Field) -> pa.Field:
-    """Great Expectations compares numbers of 64 bits as a column, and narrower ones one by one."""
-    return field.with_type(pa.int64()) if field.type == pa.int32() else field
+def columns_of(suite: Suite) -> set[str]:
+    """The columns of the landed rows that a suite over them needs, its derived ones' included."""
+    return {"endpoint_id", *_DERIVED_FROM, *(name for rule in suite.rules for name in rule.columns)}
 
 
 def loads_frame(landed: Sequence[Landed]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ with their age. A `warn` rule is recorded and lets the load pass.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -122,9 +122,9 @@ def judge_by_server(
     for outcome in _outcomes(frame, suite, parameters):
         concerned: dict[str, list[int]] = defaultdict(list)
         if not outcome.is_success:
-            owners = frame[frames.SERVER].to_numpy()
-            for position in outcome.positions:
-                concerned[owners[position]].append(position)
+            owners = frame[frames.SERVER].iloc[list(outcome.positions)]
+            for position, owner in zip(outcome.positions, owners, strict=True):
+                concerned[owner].append(position)
         for server in servers:
             rows = concerned.get(server, [])
             verdicts[server].append(_verdict(suite, outcome.rule, len(rows), rows))
@@ -181,17 +181,17 @@ def _gate_wave(
         landed.append(frames.Landed(load, table, _previous_rows_count(load, places)))
     if landed:
         servers = [one.load.server_code for one in landed]
-        hosts = frames.hosts_frame(landed)
         root = settings.expectations
+        suite = load_suite(root, HOSTS)
+        hosts = frames.hosts_frame(landed, frames.columns_of(suite))
         of_hosts = judge_by_server(hosts, HOSTS, root=root, servers=servers)
         of_loads = judge_by_server(frames.loads_frame(landed), LOADS, root=root, servers=servers)
-        wrong = {place for found in of_hosts.values() for one in found for place in one.unexpected_rows}
-        named = frames.with_derived(HOSTS, hosts.loc[sorted(wrong)])
-        columns = {rule.code: rule.columns for rule in load_suite(root, HOSTS).rules}
+        verdicts = [verdict for found in of_hosts.values() for verdict in found]
+        rows = _wrong_rows(hosts, verdicts, suite)
         judged: dict[str, Load] = {}
         for one in landed:
             server = one.load.server_code
-            reasons = list(_reasons(named, of_hosts[server], columns))
+            reasons = list(_reasons(of_hosts[server], rows))
             quarantine.write(one.load, HOSTS, reasons, places)
             load = _judged(one, [*of_loads[server], *of_hosts[server]], now)
             judged[load.load_id] = load
@@ -282,18 +282,42 @@ def _previous_rows_count(load: Load, places: Places) -> int | None:
     return None
 
 
+def _wrong_rows(
+    hosts: pd.DataFrame, verdicts: Sequence[Verdict], suite: Suite
+) -> dict[str, dict[Hashable, dict[Hashable, Any]]]:
+    """What each rule looked at in the rows it does not accept, by the rule and the row's place."""
+    from ksc_ledger.quality import frames
+
+    places: dict[str, list[int]] = defaultdict(list)
+    for verdict in verdicts:
+        places[verdict.expectation] += verdict.unexpected_rows
+    wrong = sorted({place for found in places.values() for place in found})
+    if not wrong:
+        return {}
+    derived = frames.with_derived(suite.name, hosts.loc[wrong])
+    # The id says which device; without one, the values are all there is.
+    return {
+        rule.code: derived[list(dict.fromkeys(["endpoint_id", *rule.columns]))]
+        .loc[places[rule.code]]
+        .to_dict("index")
+        for rule in suite.rules
+        if places[rule.code]
+    }
+
+
 def _reasons(
-    frame: pd.DataFrame, verdicts: Iterable[Verdict], columns: Mapping[str, Sequence[str]]
+    verdicts: Iterable[Verdict], rows: Mapping[str, Mapping[Hashable, Mapping[Hashable, Any]]]
 ) -> Iterator[quarantine.Reason]:
     for verdict in verdicts:
         if verdict.unexpected_rows:
-            # The id says which device; without one, the values are all there is.
-            shown = list(dict.fromkeys(["endpoint_id", *columns[verdict.expectation]]))
-            rows = frame[shown].loc[list(verdict.unexpected_rows)].to_dict("records")
+            looked_at = rows[verdict.expectation]
             yield quarantine.Reason(
                 verdict.expectation,
                 verdict.description,
-                [{str(name): value for name, value in row.items()} for row in rows],
+                [
+                    {str(name): value for name, value in looked_at[place].items()}
+                    for place in verdict.unexpected_rows
+                ],
             )
 
 

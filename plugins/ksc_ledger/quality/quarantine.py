@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def _id_of(source: str, code: str, row: Mapping[str, Any]) -> str:
 
 
 def _to_json(row: Quarantined) -> str:
-    raw = asdict(row)
+    raw = {field.name: getattr(row, field.name) for field in fields(row)}
     raw["first_seen_at"] = row.first_seen_at.astimezone(UTC).isoformat()
     return json.dumps(raw, ensure_ascii=False)
 

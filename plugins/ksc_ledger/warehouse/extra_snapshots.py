@@ -70,7 +70,8 @@ def type_extras(load: Load, settings: Settings) -> Load:
 
 def extra_arrow(path: Path) -> pa.Table:
     """A typed kind as an Arrow table; instants are UTC."""
-    return pq.read_table(path)
+    with pq.ParquetFile(path) as file:
+        return file.read(use_threads=False)
 
 
 def _typed(con: Connection, load: Load, kind: ExtraKind, extra: Extra, settings: Settings) -> Path:

@@ -109,7 +109,10 @@ def type_hosts(load: Load, places: Places, settings: Settings) -> Path:
 
 def snapshot_arrow(path: Path) -> pa.Table:
     """The typed snapshot as an Arrow table; instants are UTC."""
-    return pq.read_table(path)
+    # read_table would import pyarrow.dataset for it, a third of a second in every process, and
+    # threads cost more CPU than they save on files this small.
+    with pq.ParquetFile(path) as file:
+        return file.read(use_threads=False)
 
 
 def _type(con: Connection, load: Load, places: Places, settings: Settings) -> None:
