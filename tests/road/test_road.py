@@ -82,7 +82,9 @@ def test_figures_are_computed_from_what_servers_say(tmp_path: Path) -> None:
         (row["allocated_count"], row["installed_count"], row["correctly_named_count"])
         for row in in_order
     ]
-    assert figures == [(330, 255, 235), (330, 255, 234), (330, 254, 234), (330, 254, 234)]
+    assert figures[:4] == [(330, 255, 235), (330, 255, 234), (330, 254, 234), (330, 254, 234)]
+    # What became of the mails is published once more at the end.
+    assert set(figures[4:]) <= {(330, 254, 234)}
     (town,) = query(
         run.home / "marts" / "ksc_ledger.duckdb",
         "select * from marts.rpt_source_age where server_code = 'dtp_872'",
