@@ -19,7 +19,7 @@ from ksc_ledger.warehouse.reader import query
 
 HERE = Path(__file__).resolve().parent
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @dataclass
