@@ -4,9 +4,9 @@
 -- (d is the macro's parameter)
 
 -- from marts.coverage_on_todays_map(date '2022-10-12'): each machine counts where it belongs now.
--- A unit that went into one other is counted there; of a unit that was split, a machine counts in the
--- part in which it is now, else in the main part. Seats follow the document of the split, and all of
--- a day's seats are shared out. Sums over the whole are those of the day's own map.
+-- A unit that went into one other is counted there; of a unit that was split, a machine counts in
+-- the part in which it is now, else in the main part. Seats follow the document of the split, and
+-- all of a day's seats are shared out. Sums over the whole are those of the day's own map.
 create or replace macro marts.coverage_on_todays_map(d) as table
     with recursive today as (
         select
