@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +105,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 CONTACT_COLUMNS = ("role", "unit_code", "name", "address")
+PAGE_USER_COLUMNS = ("user_name", "role", "unit_code")
 
 
 def gather_contacts(scenarios: list[Path], target: Path) -> None:
@@ -113,38 +114,46 @@ def gather_contacts(scenarios: list[Path], target: Path) -> None:
     Columns may stand in any order, and a spreadsheet may have put a mark before the first one.
     Raises LedgerError when one is missing.
     """
-    made = io.StringIO()
-    writer = csv.DictWriter(made, CONTACT_COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for scenario in scenarios:
-        file = scenario / "contacts.csv"
-        if not file.exists():
-            continue
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened, skipinitialspace=True)
-            missing = set(CONTACT_COLUMNS) - set(reader.fieldnames or ())
-            if missing:
-                raise LedgerError(
-                    "contacts_columns_missing",
-                    f"Tệp {file} thiếu cột {', '.join(sorted(missing))}.",
-                    f"Dòng đầu phải có đủ: {', '.join(CONTACT_COLUMNS)}.",
-                )
-            writer.writerows(row for row in reader if any(row[name] for name in CONTACT_COLUMNS))
-    write_private(target, made.getvalue())
+    rows = _rows_of([one / "contacts.csv" for one in scenarios], CONTACT_COLUMNS, "contacts")
+    _write_rows(target, CONTACT_COLUMNS, rows)
 
 
 def gather_page_users(scenarios: list[Path], target: Path) -> None:
     """Say who sees what on the page: our own users, and the officers that scenarios name.
 
-    A user of the same name in a later scenario is left out: the first one's unit counts.
+    A user of the same name in a later scenario is left out: the first one's unit counts. Files are
+    read as those of contacts are.
     """
-    rows = {user: f"{user},{role}," for user, role in PAGE_ROLES.items()}
-    for scenario in scenarios:
-        file = scenario / "page_users.csv"
-        if file.exists():
-            for row in file.read_text("utf-8").splitlines()[1:]:
-                rows.setdefault(row.partition(",")[0], row)
-    write_private(target, "\n".join(["user_name,role,unit_code", *rows.values()]) + "\n")
+    rows = {user: {"user_name": user, "role": role} for user, role in PAGE_ROLES.items()}
+    files = [one / "page_users.csv" for one in scenarios]
+    for row in _rows_of(files, PAGE_USER_COLUMNS, "page_users"):
+        rows.setdefault(row["user_name"], row)
+    _write_rows(target, PAGE_USER_COLUMNS, rows.values())
+
+
+def _rows_of(files: list[Path], columns: Sequence[str], what: str) -> Iterator[dict[str, str]]:
+    """The rows of those files that are there, without empty ones."""
+    for file in files:
+        if not file.exists():
+            continue
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened, skipinitialspace=True)
+            missing = set(columns) - set(reader.fieldnames or ())
+            if missing:
+                raise LedgerError(
+                    f"{what}_columns_missing",
+                    f"Tệp {file} thiếu cột {', '.join(sorted(missing))}.",
+                    f"Dòng đầu phải có đủ: {', '.join(columns)}.",
+                )
+            yield from (row for row in reader if any(row[name] for name in columns))
+
+
+def _write_rows(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    made = io.StringIO()
+    writer = csv.DictWriter(made, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_private(target, made.getvalue())
 
 
 def gather_registry(scenarios: list[Path], target: Path) -> Path:
