@@ -28,7 +28,7 @@ from ksc_ledger.intake.document import (
 )
 from ksc_ledger.intake.limits import Limits
 from ksc_ledger.intake.reasons import Reason, Refused
-from ksc_ledger.intake.workbook import number_cell
+from ksc_ledger.intake.workbook import number_cell, row_of
 from ksc_ledger.rules.text import nfc
 
 _MACRO_STORAGE = "_VBA_PROJECT_CUR".encode("utf-16-le")
@@ -114,17 +114,7 @@ def _row(book: Any, cells: list[Any], row: int, name: str, limits: Limits) -> tu
             limit=limits.columns,
             what=column_letters(len(cells) - 1),
         )
-    read = [_cell(book, cell) for cell in cells]
-    for column, cell in enumerate(read):
-        if len(cell.text) > limits.cell_characters:
-            raise Refused(
-                Reason.CELL_TOO_LONG,
-                sheet=name,
-                cell=f"{column_letters(column)}{row + 1}",
-                what=len(cell.text),
-                limit=limits.cell_characters,
-            )
-    return tuple(read)
+    return row_of([_cell(book, cell) for cell in cells], row, name, limits)
 
 
 def _cell(book: Any, cell: Any) -> Cell:

@@ -151,18 +151,7 @@ def _sheet(sheet: Any, archive: zipfile.ZipFile, limits: Limits) -> Sheet:
             else _cell(*value)
             for column, value in enumerate(values)
         ]
-        for column, cell in enumerate(cells):
-            if len(cell.text) > limits.cell_characters:
-                raise Refused(
-                    Reason.CELL_TOO_LONG,
-                    sheet=name,
-                    cell=f"{column_letters(column)}{row + 1}",
-                    what=len(cell.text),
-                    limit=limits.cell_characters,
-                )
-        while cells and cells[-1].is_blank:
-            cells.pop()
-        rows.append(tuple(cells))
+        rows.append(row_of(cells, row, name, limits))
     return Sheet(
         name=name,
         rows=tuple(rows),
@@ -170,6 +159,22 @@ def _sheet(sheet: Any, archive: zipfile.ZipFile, limits: Limits) -> Sheet:
         hidden_rows=frozenset(layout.hidden_rows),
         hidden_columns=frozenset(layout.hidden_columns),
     )
+
+
+def row_of(cells: list[Cell], row: int, sheet: str, limits: Limits) -> tuple[Cell, ...]:
+    """A sheet's row as long as it was written; raise Refused for a text that no cell should hold."""
+    for column, cell in enumerate(cells):
+        if len(cell.text) > limits.cell_characters:
+            raise Refused(
+                Reason.CELL_TOO_LONG,
+                sheet=sheet,
+                cell=f"{column_letters(column)}{row + 1}",
+                what=len(cell.text),
+                limit=limits.cell_characters,
+            )
+    while cells and cells[-1].is_blank:
+        cells.pop()
+    return tuple(cells)
 
 
 def _layout(source: xml_safe.Source, name: str, limits: Limits) -> _Layout:
