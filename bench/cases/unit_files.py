@@ -14,8 +14,8 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from ksc_ledger.intake.examining import Directory  # noqa: E402
-from ksc_ledger.intake.receive import GateFinding, receive  # noqa: E402
-from ksc_ledger.quality import data_docs, engine, reports  # noqa: E402, F401 - the import is paid here
+from ksc_ledger.intake.receive import GateFinding, gate_findings, receive  # noqa: E402
+from ksc_ledger.quality import engine, reports  # noqa: E402, F401 - the import is paid here
 from ksc_ledger.settings import REPOSITORY, Places  # noqa: E402
 
 SENDER = "dtp_872"
@@ -47,22 +47,8 @@ def main() -> None:
     now = SENT_AT + timedelta(days=1)
 
     def gate(rows: Sequence[Mapping[str, Any]]) -> list[GateFinding]:
-        verdicts = reports.judge_reports(rows, root=REPOSITORY / "expectations")
-        by_report = reports.verdicts_by_report(rows, verdicts)
-        reports.keep(by_report, places, now)
-        data_docs.record(data_docs.Kind.REPORTS, by_report, places, now)
-        return [
-            GateFinding(
-                row=row,
-                code=one.expectation,
-                column=one.column,
-                text=one.description,
-                remedy=one.remedy,
-                is_refusing=one.is_refusing,
-            )
-            for one in verdicts
-            for row in one.unexpected_rows
-        ]
+        root = REPOSITORY / "expectations"
+        return gate_findings(reports.judge_and_record(rows, root=root, places=places, now=now))
 
     with meter.step("receive"):
         receipts = receive(

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -56,6 +56,39 @@ class GateFinding:
     text: str
     remedy: str
     is_refusing: bool
+
+
+class VerdictLike(Protocol):
+    """What a rule of a suite says, with the places of the rows it does not accept."""
+
+    @property
+    def expectation(self) -> str: ...
+    @property
+    def column(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def remedy(self) -> str: ...
+    @property
+    def is_refusing(self) -> bool: ...
+    @property
+    def unexpected_rows(self) -> Sequence[int]: ...
+
+
+def gate_findings(verdicts: Iterable[VerdictLike]) -> list[GateFinding]:
+    """One finding for each row and rule that does not accept it."""
+    return [
+        GateFinding(
+            row=row,
+            code=one.expectation,
+            column=one.column,
+            text=one.description,
+            remedy=one.remedy,
+            is_refusing=one.is_refusing,
+        )
+        for one in verdicts
+        for row in one.unexpected_rows
+    ]
 
 
 # Judges rows of ``store.report_rows`` with their ``report_age_days``; the quality room does it, this room does not know how.

@@ -185,27 +185,13 @@ def gate_of(settings: Settings, now: datetime) -> Gate:
 
     Great Expectations is imported when the first rows come, and not for a run without any.
     """
-    from ksc_ledger.intake.receive import GateFinding
+    from ksc_ledger.intake.receive import gate_findings
 
     def gate(rows: Sequence[Mapping[str, Any]]) -> list[GateFinding]:
-        from ksc_ledger.quality import data_docs, reports
+        from ksc_ledger.quality.reports import judge_and_record
 
-        verdicts = reports.judge_reports(rows, root=settings.expectations)
-        by_report = reports.verdicts_by_report(rows, verdicts)
-        reports.keep(by_report, settings.places, now)
-        data_docs.record(data_docs.Kind.REPORTS, by_report, settings.places, now)
-        return [
-            GateFinding(
-                row=row,
-                code=one.expectation,
-                column=one.column,
-                text=one.description,
-                remedy=one.remedy,
-                is_refusing=one.is_refusing,
-            )
-            for one in verdicts
-            for row in one.unexpected_rows
-        ]
+        root, places = settings.expectations, settings.places
+        return gate_findings(judge_and_record(rows, root=root, places=places, now=now))
 
     return gate
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ksc_ledger.quality import data_docs
 from ksc_ledger.quality.gate import Verdict, judge
 from ksc_ledger.quality.suites import REPORTS
 from ksc_ledger.settings import Places
@@ -25,6 +26,17 @@ def judge_reports(rows: Sequence[Mapping[str, Any]], *, root: Path) -> list[Verd
     frame = pd.DataFrame([dict(row) for row in rows])
     counts = [name for name in frame.columns if name.endswith(("_count", "_days"))]
     return judge(frame.astype(dict.fromkeys(counts, "float64")), REPORTS, root=root)
+
+
+def judge_and_record(
+    rows: Sequence[Mapping[str, Any]], *, root: Path, places: Places, now: datetime
+) -> list[Verdict]:
+    """Judge a batch, and keep what was said of each report for the marts and the Data Docs."""
+    verdicts = judge_reports(rows, root=root)
+    by_report = verdicts_by_report(rows, verdicts)
+    keep(by_report, places, now)
+    data_docs.record(data_docs.Kind.REPORTS, by_report, places, now)
+    return verdicts
 
 
 def verdicts_by_report(
