@@ -13,9 +13,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -24,11 +25,15 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.registry import version
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.state import open_state
-from ksc_ledger.state.copies import copy_state
+from ksc_ledger.state.copies import Held, copy_state, held
+from ksc_ledger.state.database import HEAD
 from ksc_ledger.warehouse.builder import build
 from ksc_ledger.warehouse.engine import Connection, attach, connect, one
 from ksc_ledger.warehouse.versioned import sync
 from ksc_ledger.warehouse.writer import lock
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 MANIFEST = "backup.json"
 WAREHOUSE = "ledger.duckdb"
@@ -37,6 +42,7 @@ REGISTRY = "registry"
 MASK_SALT = "mask_salt"
 _STAMP = "%Y%m%dT%H%M%SZ"
 _DRILL = ".drill-"
+_BESIDE = ("-wal", "-shm")  # what SQLite keeps beside an open database
 _MODE = 0o640
 _FOLDER_MODE = 0o750
 # Made anew in a restore drill and compared, row by row.
@@ -48,7 +54,9 @@ class Backup:
     """What a backup says of itself (``backup.json``).
 
     ``made_at`` is on the mode's clock. ``files``: SHA-256 by path within the folder. ``tables``:
-    rows and a sum over their content, by ``schema.table`` of the warehouse. ``state``: rows by table.
+    rows and a sum over their content, by ``schema.table`` of the warehouse. ``state``: rows by table
+    of the operational database, ``state_sums`` a sum over their content at its ``state_revision`` (none
+    in older backups).
     ``as_of_at``, ``built_by`` (code version), ``registry_sha256``: of the marts in the warehouse, None
     before the first build.
     """
@@ -61,6 +69,8 @@ class Backup:
     files: Mapping[str, str]
     tables: Mapping[str, str]
     state: Mapping[str, int]
+    state_sums: Mapping[str, str] = field(default_factory=dict)
+    state_revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +101,7 @@ def back_up(settings: Settings, *, code_version: str, now: datetime | None = Non
     beside = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=places.backups))
     try:
         built, tables = _copy_warehouse(settings, beside / WAREHOUSE)
-        state = _copy_state(settings.state_url, _sqlite_url(beside / STATE))
+        state = _copy_state(settings.state_url, beside / STATE)
         if places.registry_versions.is_dir():
             shutil.copytree(places.registry_versions, beside / REGISTRY)
         salt = places.state / MASK_SALT
@@ -105,7 +115,9 @@ def back_up(settings: Settings, *, code_version: str, now: datetime | None = Non
             registry_sha256=built[2],
             files={name: _sha256(beside / name) for name in _files(beside)},
             tables=tables,
-            state=state,
+            state={name: one.rows for name, one in state.items()},
+            state_sums={name: one.digest for name, one in state.items()},
+            state_revision=HEAD,
         )
         (beside / MANIFEST).write_text(
             json.dumps(asdict(manifest), ensure_ascii=False, indent=1), "utf-8"
@@ -144,16 +156,18 @@ def restore(settings: Settings, folder: Path) -> Backup:
     """Give a backup back to the home of ``settings``; its manifest.
 
     What is there now is moved aside into ``before_restore-<stamp>/`` of the home, never deleted; a
-    PostgreSQL database must be empty. Landed loads that are newer than the backup are taken in by the
-    next build. Everything that writes must be stopped; the warehouse's lock is held meanwhile.
+    PostgreSQL database must be empty, else nothing is touched. Landed loads that are newer than the
+    backup are taken in by the next build. Everything that writes must be stopped; the warehouse's lock
+    is held meanwhile. What was given back is read once more and must be what was backed up.
     """
     found = read(folder)
     places = settings.places
     is_sqlite = settings.state_url.startswith("sqlite")
     with lock(settings):
-        if is_sqlite:
-            aside = places.home / f"before_restore-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-            _move_aside(places, aside)
+        if not is_sqlite:  # first, because it may be refused
+            _give_state_back(folder / STATE, settings.state_url)
+        aside = places.home / f"before_restore-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
+        _move_aside(places, aside, with_state=is_sqlite)
         for name in _files(folder):
             if name in (MANIFEST, STATE):
                 continue
@@ -162,9 +176,8 @@ def restore(settings: Settings, folder: Path) -> Backup:
             shutil.copy2(folder / name, target)
         if is_sqlite:
             shutil.copy2(folder / STATE, places.state_database)
-        else:
-            _copy_state(_sqlite_url(folder / STATE), settings.state_url)
         _same_tables(settings, found)
+        _same_state(settings, found)
     return found
 
 
@@ -293,16 +306,42 @@ def _same_tables(settings: Settings, found: Backup) -> None:
         )
 
 
-def _copy_state(source_url: str, target_url: str) -> dict[str, int]:
-    source = open_state(source_url)
-    target = open_state(target_url)
+def _same_state(settings: Settings, found: Backup) -> None:
+    if found.state_revision != HEAD:
+        return  # what was given back has been migrated since, and its rows with it
+    with _state(settings.state_url) as engine:
+        now = {name: one.digest for name, one in held(engine).items()}
+    if now != found.state_sums:
+        raise LedgerError(
+            "restored_state_differs",
+            "Cơ sở dữ liệu vận hành sau khi phục hồi khác bản sao lưu.",
+            "Kiểm tra ổ đĩa và máy chủ PostgreSQL rồi phục hồi lại vào một cơ sở dữ liệu trống.",
+        )
+
+
+@contextmanager
+def _state(url: str) -> Iterator[Engine]:
+    engine = open_state(url)
     try:
-        return copy_state(source, target)
+        yield engine
     finally:
-        source.dispose()
-        target.dispose()
-        if target_url.startswith("sqlite"):
-            _settle(Path(target_url.removeprefix("sqlite:///")))
+        engine.dispose()
+
+
+def _copy_state(source_url: str, target: Path) -> dict[str, Held]:
+    """Copy the operational database into a SQLite file that is whole by itself."""
+    with _state(source_url) as source, _state(_sqlite_url(target)) as copied:
+        found = copy_state(source, copied)
+    _settle(target)
+    return found
+
+
+def _give_state_back(file: Path, target_url: str) -> None:
+    """Copy a backup's file into an empty database; the backup itself is not opened for writing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copied = Path(shutil.copy2(file, scratch))
+        with _state(_sqlite_url(copied)) as source, _state(target_url) as target:
+            copy_state(source, target)
 
 
 def _settle(file: Path) -> None:
@@ -317,16 +356,16 @@ def _settle(file: Path) -> None:
     file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
 
 
-def _move_aside(places: Places, aside: Path) -> None:
+def _move_aside(places: Places, aside: Path, *, with_state: bool) -> None:
     there = [
         places.warehouse_file,
         places.warehouse_file.with_name(f"{places.warehouse_file.name}.wal"),
-        places.state_database,
-        places.state_database.with_name(f"{places.state_database.name}-wal"),
-        places.state_database.with_name(f"{places.state_database.name}-shm"),
         places.registry_versions,
         places.state / MASK_SALT,
     ]
+    if with_state:
+        database = places.state_database
+        there += [database, *(database.with_name(f"{database.name}{end}") for end in _BESIDE)]
     for path in there:
         if path.exists():
             aside.mkdir(exist_ok=True, mode=_FOLDER_MODE)

@@ -9,7 +9,7 @@ import pytest
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.state import accounts, open_state
-from ksc_ledger.state.copies import copy_state
+from ksc_ledger.state.copies import copy_state, held
 from ksc_ledger.state.tables import METADATA
 
 AT = datetime(2024, 1, 10, 2, 55, tzinfo=UTC)
@@ -21,7 +21,8 @@ def test_every_table_is_copied_with_its_instants(tmp_path: Path) -> None:
     accounts.hold(source, "dtp_872", "dấu", "mật khẩu bị từ chối", AT)
     copied = copy_state(source, target)
     assert set(copied) == {table.name for table in METADATA.sorted_tables}
-    assert copied["held_account"] == 1
+    assert copied["held_account"].rows == 1
+    assert held(target) == held(source) == copied
     assert accounts.held(target) == accounts.held(source)
     with pytest.raises(LedgerError) as raised:
         copy_state(source, target)
