@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ksc_ledger.settings import REPOSITORY
-from ksc_ledger.warehouse.twins import Twin, twins
+from ksc_ledger.warehouse.twins import Twin, twins, view_twins
 
 TARGET = REPOSITORY / "docs" / "warehouse.md"
 
@@ -24,22 +25,41 @@ The published files hold schema `marts`; every table is also a Parquet file (mas
 days are Vietnamese, ratios run from 0 to 1; a column whose source never landed is NULL, not 0.
 """
 
+_VIEWS = """\
+# Khung nhìn cho BI · Views for BI
+
+Schema `bi` của cùng hai tệp ấy (không có ở Parquet, Excel và tệp riêng của đơn vị): giờ Việt Nam, chữ tiếng
+Việt thay cho mã. Bảng điều khiển Superset dùng các khung nhìn này.
+
+Schema `bi` of the same two files (not in Parquet, Excel and the units' own files): Vietnamese local time, words
+instead of codes, and of `coverage…` every seat in one row only. The Superset dashboard stands on them.
+"""
+
 
 def text(sql: Path) -> str:
     """The whole page."""
-    tables = twins(sql)
-    contents = "\n".join(f"- [`{name}`](#{name}): {twin.vi}" for name, twin in tables.items())
-    parts = [_HEAD, contents, *(_table(twin) for twin in tables.values())]
+    tables, views = twins(sql), view_twins(sql)
+    parts = [_HEAD, _contents(tables)]
+    parts += [_table(name, twin) for name, twin in tables.items()]
+    named = {f"bi.{name}": twin for name, twin in views.items()}
+    parts += [_VIEWS, _contents(named)]
+    parts += [_table(name, twin) for name, twin in named.items()]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _table(twin: Twin) -> str:
+def _contents(tables: Mapping[str, Twin]) -> str:
+    return "\n".join(
+        f"- [`{name}`](#{name.replace('.', '')}): {twin.vi}" for name, twin in tables.items()
+    )
+
+
+def _table(name: str, twin: Twin) -> str:
     rows = "\n".join(
         f"| `{column.name}` | {_cell(column.vi)} | {_cell(column.en)} |" for column in twin.columns
     )
     grain = ", ".join(f"`{name}`" for name in twin.grain)
     return (
-        f"## {twin.table}\n\n{twin.vi}\n\n{twin.en}\n\nMỗi dòng · grain: {grain}\n\n"
+        f"## {name}\n\n{twin.vi}\n\n{twin.en}\n\nMỗi dòng · grain: {grain}\n\n"
         f"| Cột · column | Ý nghĩa | Meaning |\n|---|---|---|\n{rows}"
     )
 

@@ -19,6 +19,7 @@ import duckdb
 from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Places, Settings
+from ksc_ledger.warehouse.bi_views import make_views
 from ksc_ledger.warehouse.engine import Connection, attach, quoted, statement, transaction
 from ksc_ledger.warehouse.spreadsheets import write_spreadsheets
 from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, twins
@@ -185,7 +186,7 @@ def _fill(
     published_at: datetime,
     salt: str | None,
 ) -> None:
-    """The tables, their comments and the macros, in the attached file."""
+    """The tables, their comments, the macros and the views, in the attached file."""
     con.execute("create schema pub.marts")
     for twin in twins(settings.sql).values():
         if twin.table != PUBLISHED:
@@ -201,6 +202,7 @@ def _fill(
     con.execute("use pub")
     for name in MACROS:
         con.execute(statement(settings.sql, f"published/{name}"))
+    make_views(con, settings.sql)
     con.execute("use memory")
 
 

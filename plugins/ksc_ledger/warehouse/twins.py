@@ -41,7 +41,16 @@ class Twin:
 @cache
 def twins(sql: Path) -> Mapping[str, Twin]:
     """Every table that is published, by name."""
-    folder = sql / "marts"
+    return _read_folder(sql / "marts")
+
+
+@cache
+def view_twins(sql: Path) -> Mapping[str, Twin]:
+    """Every view of schema ``bi``, by name. The Vietnamese text of a column is its label."""
+    return _read_folder(sql / "published" / "bi")
+
+
+def _read_folder(folder: Path) -> Mapping[str, Twin]:
     common = _read(folder / f"{COMMON}.yml")["columns"]
     return {
         path.stem: _twin(path.stem, _read(path), common)

@@ -123,7 +123,8 @@ def test_every_table_and_column_has_a_vietnamese_comment(house: House) -> None:
     publish(house.settings, now=T0)
     tables = masked(house, "select table_name, comment from duckdb_tables()")
     columns = masked(
-        house, "select table_name, column_name, comment from duckdb_columns() where not internal"
+        house,
+        "select table_name, column_name, comment from duckdb_columns() where schema_name = 'marts'",
     )
     described = twins(house.settings.sql)
     assert {row["table_name"]: row["comment"] for row in tables} == {

@@ -1,0 +1,34 @@
+"""Schema ``bi`` of the published file: the tables as a BI tool wants them.
+
+Vietnamese local time instead of UTC, Vietnamese words instead of codes, and of coverage every seat
+and machine in one row only, so that a tool which adds rows up is right. They are views: nothing is
+stored twice, and the tables of schema ``marts`` stay what the contract says.
+"""
+
+from __future__ import annotations
+
+import re
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from ksc_ledger.warehouse.engine import Connection, quoted, statement
+from ksc_ledger.warehouse.twins import view_twins
+
+SCHEMA = "bi"
+_NAMED = re.compile(rf"\b{SCHEMA}\.(\w+)")
+_SAID = re.compile(r"--.*")
+
+
+def make_views(con: Connection, sql: Path) -> None:
+    """Make the schema, its views and their comments in the database in use."""
+    con.execute(f"create schema {SCHEMA}")
+    texts = {name: statement(sql, f"published/{SCHEMA}/{name}") for name in view_twins(sql)}
+    needs = {name: set(_NAMED.findall(_SAID.sub("", text))) for name, text in texts.items()}
+    for name in TopologicalSorter(needs).static_order():
+        twin = view_twins(sql)[name]
+        con.execute(f'create view {SCHEMA}."{name}" as {texts[name]}')
+        con.execute(f'comment on view {SCHEMA}."{name}" is {quoted(twin.vi)}')
+        for column in twin.columns:
+            con.execute(
+                f'comment on column {SCHEMA}."{name}"."{column.name}" is {quoted(column.vi)}'
+            )
