@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from ksc_ledger.errors import LedgerError
@@ -67,6 +68,11 @@ class Places:
         return self.state / "registry"
 
     @property
+    def registry_in_force(self) -> Path:
+        """Names the newest good version (``registry.versions`` writes it)."""
+        return self.registry_versions / "last_good"
+
+    @property
     def marts(self) -> Path:
         return self.home / "marts"
 
@@ -103,6 +109,14 @@ class Places:
         return self.state / "clock.json"
 
 
+class Metrics(StrEnum):
+    """How figures for a monitoring system are told apart."""
+
+    OFF = "off"
+    TAGS = "tags"  # by tags: OpenTelemetry, DogStatsD, StatsD of InfluxDB
+    NAMES = "names"  # by longer names: plain StatsD, which knows no tags
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     home: Path
@@ -120,11 +134,13 @@ class Settings:
     warehouse_threads: int
     published_versions_kept: int
     raw_days: int
+    quarantine_days: int
     snapshot_years: int
     backups_kept: int
     free_space_mb: int
     contacts: Path
     page_users: Path
+    page_url: str
     mail_domain: str
     mail_from: str
     mail_from_name: str
@@ -138,10 +154,15 @@ class Settings:
     watchdog_tick_minutes: float
     watchdog_begins_after_minutes: float
     watchdog_ends_after_minutes: float
+    heartbeat_url: str = field(repr=False)
+    heartbeat_file: Path | None
+    metrics: Metrics
     licence_purchase_days: int
     uncured_limit: int
     outbreak_limit: int
     two_products_days: int
+    initial_users: str
+    postgres_address: str
 
     @property
     def places(self) -> Places:
@@ -173,11 +194,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             _number(env, "KSC_LEDGER_PUBLISHED_VERSIONS_KEPT", 3, low=2, high=100)
         ),
         raw_days=int(_number(env, "KSC_LEDGER_RAW_DAYS", 90, low=7)),
+        quarantine_days=int(_number(env, "KSC_LEDGER_QUARANTINE_DAYS", 90, low=7)),
         snapshot_years=int(_number(env, "KSC_LEDGER_SNAPSHOT_YEARS", 5, low=1)),
         backups_kept=int(_number(env, "KSC_LEDGER_BACKUPS_KEPT", 14, low=2, high=1000)),
         free_space_mb=int(_number(env, "KSC_LEDGER_FREE_SPACE_MB", 2048, low=0)),
         contacts=Path(_text(env, "KSC_LEDGER_CONTACTS", str(home / "contacts.csv"))),
         page_users=Path(_text(env, "KSC_LEDGER_PAGE_USERS", str(home / "page_users.csv"))),
+        page_url=_text(env, "KSC_LEDGER_PAGE_URL", "").rstrip("/"),
         mail_domain=_text(env, "KSC_LEDGER_MAIL_DOMAIN", "ksc-ledger.example"),
         mail_from=_text(env, "KSC_LEDGER_MAIL_FROM", "ksc-ledger@ksc-ledger.example"),
         mail_from_name=_text(env, "KSC_LEDGER_MAIL_FROM_NAME", "KSC Ledger"),
@@ -197,10 +220,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         watchdog_ends_after_minutes=_number(
             env, "KSC_LEDGER_WATCHDOG_ENDS_AFTER_MINUTES", 10, low=0
         ),
+        heartbeat_url=_text(env, "KSC_LEDGER_HEARTBEAT_URL", ""),
+        heartbeat_file=_path(env, "KSC_LEDGER_HEARTBEAT_FILE"),
+        metrics=_metrics(env),
         licence_purchase_days=int(_number(env, "KSC_LEDGER_LICENCE_PURCHASE_DAYS", 180, low=91)),
         uncured_limit=int(_number(env, "KSC_LEDGER_UNCURED_LIMIT", 1, low=1)),
         outbreak_limit=int(_number(env, "KSC_LEDGER_OUTBREAK_LIMIT", 5, low=2)),
         two_products_days=int(_number(env, "KSC_LEDGER_TWO_PRODUCTS_DAYS", 3, low=0)),
+        initial_users=_text(env, "KSC_LEDGER_INITIAL_USERS", "quantri:engineer"),
+        postgres_address=_text(env, "KSC_LEDGER_POSTGRES_ADDRESS", "postgres:5432"),
     )
 
 
@@ -220,6 +248,24 @@ def _text(env: Mapping[str, str], name: str, default: str) -> str:
             f"Không đọc được tệp {file} nêu trong {name}_FILE ({error.strerror}).",
             f"Sửa đường dẫn trong {name}_FILE hoặc cấp quyền đọc cho tài khoản chạy hệ thống.",
         ) from error
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    value = env.get(name, "")
+    return Path(value).expanduser().resolve() if value else None
+
+
+def _metrics(env: Mapping[str, str]) -> Metrics:
+    name = "KSC_LEDGER_METRICS"
+    value = _text(env, name, Metrics.OFF)
+    try:
+        return Metrics(value)
+    except ValueError:
+        raise LedgerError(
+            "setting_not_a_choice",
+            f"Giá trị {value!r} của {name} không được biết.",
+            f"Chọn một trong: {', '.join(Metrics)}.",
+        ) from None
 
 
 def _number(
