@@ -19,14 +19,15 @@ def pins(lock: Path) -> dict[str, set[str]]:
     return found
 
 
-# Environments apart: the second line of DuckDB, the browser that opens the pages.
-APART = {"duckdb-next", "ui"}
+# Environments apart: the second line of DuckDB, the browser that opens the pages, what looks into the
+# locks, the mail catcher of the compose file's try-out.
+APART = {"duckdb-next", "ui", "audit", "compose-demo"}
 
 
-def test_the_product_has_three_locks_and_benchmark_and_browser_their_own() -> None:
+def test_the_product_has_four_locks_and_benchmark_and_browser_their_own() -> None:
     stems = {lock.stem for lock in LOCKS}
     ours = {stem for stem in stems - APART if not stem.startswith("bench-")}
-    assert ours == {"bootstrap", "dev", "runtime"}
+    assert ours == {"bootstrap", "dev", "runtime", "production"}
     assert "ui" in stems
 
 
@@ -42,6 +43,11 @@ def test_every_pin_has_a_hash(lock: Path) -> None:
     pinned = [block for block in blocks if "==" in block.split("\n", 1)[0]]
     assert pinned
     assert all("--hash=sha256:" in block for block in pinned)
+
+
+def test_production_runs_on_what_the_demo_runs_on() -> None:
+    runtime, production = (pins(REQUIREMENTS / f"{name}.lock") for name in ("runtime", "production"))
+    assert {name: production.get(name) for name in runtime} == runtime
 
 
 def test_the_tests_run_on_what_the_product_runs_on() -> None:
