@@ -1,0 +1,1 @@
+"""What keeps the repository, beside the product: never imported by it."""
