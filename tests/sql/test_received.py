@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from ksc_ledger.errors import LedgerError
+from ksc_ledger.warehouse import builder, received
+from ksc_ledger.warehouse.rebuild import rebuild
 from unit.warehouse.builders import DAY, T0, House, a_host, a_small_estate, at
 
 PNV = {"group_path": "Phòng Nội vụ"}
@@ -164,3 +167,55 @@ def test_of_a_file_that_was_judged_twice_the_later_verdict_counts(house: House) 
     house.build(T0 + timedelta(hours=3))
     rows = house.ask("from marts.fct_data_quality where load_id = 'pnv-r1'")
     assert [(row["is_success"], row["unexpected_count"]) for row in rows] == [(True, 0)]
+
+
+def test_a_build_reads_new_files_only_and_forgets_those_that_are_gone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[str]] = []
+    original = received._read
+
+    def counted(con: Any, kind: Any, files: list[str]) -> None:
+        read.append([Path(file).name for file in files])
+        original(con, kind, files)
+
+    monkeypatch.setattr(received, "_read", counted)
+    quarantined(house, "a", quarantine_id="qa")
+    quarantined(house, "b", quarantine_id="qb")
+    report(house, 5)
+    house.build(T0 + 2 * DAY)
+    assert sorted(name for names in read for name in names) == ["a.jsonl", "b.jsonl", "rows.jsonl"]
+    read.clear()
+    quarantined(house, "c", quarantine_id="qc")
+    quarantined(house, "b", quarantine_id="qb", sample="changed, as an erasure does")
+    (house.settings.places.quarantine / "a.jsonl").unlink()
+    house.build(T0 + 2 * DAY)
+    assert sorted(name for names in read for name in names) == ["b.jsonl", "c.jsonl"]
+    rows = house.ask("select quarantine_id, sample from marts.rpt_quarantine order by 1")
+    assert [tuple(row.values()) for row in rows] == [
+        ("qb", "changed, as an erasure does"),
+        ("qc", "status_bits=1024"),
+    ]
+    assert compared(house)[0][2] == 5  # what was read before is still there
+    # A rebuild, which reads them all, finds the same.
+    before = house.ask("from marts.rpt_quarantine")
+    rebuild(house.settings, house.registry, code_version="1.2.3")
+    assert house.ask("from marts.rpt_quarantine") == before
+
+
+def test_files_of_a_build_that_was_refused_are_read_by_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.build(T0)
+    quarantined(house, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(builder, "check_models", refuse)
+        with pytest.raises(LedgerError):
+            house.build(T0 + DAY)
+    assert house.ask("from marts.rpt_quarantine") == []
+    house.build(T0 + DAY)
+    assert len(house.ask("from marts.rpt_quarantine")) == 1
+
+
+def refuse(*_: object) -> None:
+    raise LedgerError("marts_check_failed", "thử")

@@ -14,6 +14,7 @@ from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Settings
 from ksc_ledger.warehouse import backup
 from ksc_ledger.warehouse.publisher import editions
+from ksc_ledger.warehouse.quarantine import clear_quarantine
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MONTH = re.compile(r"\d{4}-\d{2}")
@@ -22,17 +23,20 @@ _MB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleared:
-    """What was taken away: folders of a day, folders of a month, files, folders."""
+    """What was taken away: folders of a day, of a month, files of rows, folders of files, files, folders."""
 
     raw_days: int
     snapshot_months: int
+    quarantined_loads: int
+    quarantined_files: int
     versions: int
     backups: int
 
     def __str__(self) -> str:
         return (
             f"Đã dọn {self.raw_days} thư mục ngày ở landing/raw, {self.snapshot_months} thư mục "
-            f"tháng ở landing/snapshot, {self.versions} phiên bản xuất bản cũ, {self.backups} bản "
+            f"tháng ở landing/snapshot, {self.quarantined_loads} tệp dòng bị cách ly, "
+            f"{self.quarantined_files} tệp đơn vị gửi bị cách ly, {self.versions} phiên bản xuất bản cũ, {self.backups} bản "
             "sao lưu cũ."
         )
 
@@ -40,18 +44,25 @@ class Cleared:
 def retain(settings: Settings, *, now: datetime) -> Cleared:
     """Take away what is older than the settings say, counted from the Vietnamese day of ``now``.
 
-    Bodies go by their day, snapshots by whole months, so that no load is ever halved. The newest
+    Bodies go by their day, snapshots by whole months, so that no load is ever halved; of the quarantine
+    the rows of loads go by their own days, units' files with the snapshots. The newest
     versions and backups stay, however old they are; versions of the registry always stay, because
     printed figures name them.
     """
     places = settings.places
     today = vietnamese_date(now)
     raw_from = today - timedelta(days=settings.raw_days)
-    month_from = _years_before(today, settings.snapshot_years).strftime("%Y-%m")
+    years_from = _years_before(today, settings.snapshot_years)
+    month_from = years_from.strftime("%Y-%m")
     raw = [path for path in _folders(places.raw, _DAY) if date.fromisoformat(path.name) < raw_from]
     months = [path for path in _folders(places.snapshot, _MONTH) if path.name < month_from]
     for path in (*raw, *months):
         shutil.rmtree(path)
+    loads, files = clear_quarantine(
+        places,
+        rows_from=today - timedelta(days=settings.quarantine_days),
+        files_from=years_from,
+    )
     old_versions = [
         path
         for edition in editions(places)
@@ -66,6 +77,8 @@ def retain(settings: Settings, *, now: datetime) -> Cleared:
     return Cleared(
         raw_days=len(raw),
         snapshot_months=len(months),
+        quarantined_loads=loads,
+        quarantined_files=files,
         versions=len(old_versions),
         backups=len(old_backups),
     )

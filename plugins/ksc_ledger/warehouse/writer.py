@@ -32,7 +32,8 @@ def lock(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[None]:
     Raises LedgerError when another process still holds it after ``timeout_seconds``.
     """
     path = settings.places.warehouse_file.with_name("ledger.duckdb.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # DuckDB makes its files readable for everybody; the folder is what keeps them from being read.
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o660)
     try:
         _wait(descriptor, path, timeout_seconds)
@@ -64,13 +65,15 @@ def writer(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Conn
 def locked_reader(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Connection]:
     """The lock and a connection whose current database is in memory; the warehouse is ``wh``.
 
-    The warehouse cannot be written through it, and it must exist.
+    The warehouse cannot be written through it, and it must exist. Raises LedgerError when a writer
+    of this code has not brought its tables up to date yet.
     """
     with lock(settings, timeout_seconds=timeout_seconds):
         con = connect(settings)
         try:
             with _told(settings.places.warehouse_file):
                 attach(con, settings.places.warehouse_file, "wh", read_only=True)
+                _need_tables(con, settings)
                 yield con
         finally:
             con.close()
@@ -91,6 +94,26 @@ def open_warehouse(
             con.execute(path.read_text("utf-8"))
             con.execute("insert into main.applied_ddl values (?)", [path.stem])
         con.execute("checkpoint wh")  # definitions are the part of a WAL that replays worst
+
+
+def _need_tables(con: Connection, settings: Settings) -> None:
+    """Refuse a warehouse that code before this one left: some of the tables are not there yet."""
+    (is_begun,) = one(
+        con,
+        "select count(*) > 0 from duckdb_tables()"
+        " where database_name = 'wh' and table_name = 'applied_ddl'",
+    )
+    rows = con.execute("select name from wh.main.applied_ddl").fetchall() if is_begun else []
+    missing = {path.stem for path in (settings.sql / "ddl").glob("*.sql")} - {
+        name for (name,) in rows
+    }
+    if missing:
+        raise LedgerError(
+            "warehouse_not_migrated",
+            f"Kho số liệu {settings.places.warehouse_file} còn theo cấu trúc của phiên bản phần mềm "
+            f"trước (thiếu {', '.join(sorted(missing))}).",
+            "Chạy build_marts một lần: lượt dựng số liệu đưa kho lên cấu trúc mới, rồi chạy lại lệnh này.",
+        )
 
 
 def _wait(descriptor: int, path: Path, timeout_seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -217,6 +218,77 @@ def test_old_things_go_and_the_newest_stay(settings: Settings) -> None:
     assert query(places.marts_file, "select count(*) as n from marts.dim_unit") == [{"n": 2}]
     again = housekeeping.retain(settings, now=now + timedelta(minutes=1))
     assert (again.raw_days, again.snapshot_months, again.backups) == (0, 0, 0)
+
+
+def _put_aside(
+    settings: Settings, name: str, *ids: str, source: str = "landing.ksc_hosts:huyen"
+) -> Path:
+    path = settings.places.quarantine / f"{name}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    seen = datetime.strptime(name.split("-")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    path.write_text(
+        "".join(
+            json.dumps({"quarantine_id": one, "source": source, "first_seen_at": seen.isoformat()})
+            + "\n"
+            for one in ids
+        ),
+        "utf-8",
+    )
+    return path
+
+
+def test_quarantined_rows_go_by_their_day_and_their_first_sighting_stays(
+    settings: Settings,
+) -> None:
+    now = datetime(
+        2027, 11, 30, 18, 0, tzinfo=UTC
+    )  # 1 December in Vietnam: 2 September is the limit
+    first = _put_aside(settings, "huyen-20270801T010000Z-aa", "lasts", "mended")
+    second = _put_aside(settings, "huyen-20270901T165959Z-ab", "lasts")
+    at_limit = _put_aside(settings, "huyen-20270901T170000Z-ac", "lasts", "young")
+    newest = _put_aside(settings, "huyen-20271130T010000Z-ad", "lasts")
+    other = settings.places.quarantine / "ghi-chu.jsonl"
+    other.write_text("", "utf-8")
+    cleared = housekeeping.retain(settings, now=now)
+    assert cleared.quarantined_loads == 2
+    assert not first.exists()
+    assert not second.exists()
+    assert at_limit.exists()
+    assert newest.exists()
+    assert other.exists()
+    kept = settings.places.quarantine / "first_seen.jsonl"
+    assert [json.loads(line) for line in kept.read_text("utf-8").splitlines()] == [
+        {
+            "quarantine_id": "lasts",
+            "source": "landing.ksc_hosts:huyen",
+            "first_seen_at": "2027-08-01T01:00:00+00:00",
+        }
+    ]
+    # Three months on the row is still seen: the instant stays; then it is mended, and goes as well.
+    _put_aside(settings, "huyen-20280301T010000Z-ae", "lasts")
+    housekeeping.retain(settings, now=now + timedelta(days=91))
+    assert "2027-08-01" in kept.read_text("utf-8")
+    _put_aside(settings, "huyen-20281001T010000Z-af", "new")
+    housekeeping.retain(settings, now=now + timedelta(days=330))
+    assert kept.read_text("utf-8") == ""
+
+
+def test_a_file_that_a_unit_sent_is_kept_as_long_as_snapshots(settings: Settings) -> None:
+    source = "unit_reports:pnv"
+    lines = {
+        day: _put_aside(settings, f"pnv-{day}T010000Z-0123456789", "q", source=source)
+        for day in ("20221130", "20221201", "20270101")
+    }
+    folders = {}
+    for day in lines:
+        for end in ("", ".returned-20230101T000000Z"):
+            name = f"pnv-{day}T010000Z-0123456789{end}"
+            folders[day, end] = settings.places.quarantine / "reports" / "pnv" / name
+            folders[day, end].mkdir(parents=True)
+    cleared = housekeeping.retain(settings, now=datetime(2027, 11, 30, 18, 0, tzinfo=UTC))
+    assert (cleared.quarantined_loads, cleared.quarantined_files) == (0, 2)
+    assert [day for day, path in lines.items() if path.exists()] == ["20221201", "20270101"]
+    assert {day for (day, _), path in folders.items() if path.exists()} == {"20221201", "20270101"}
 
 
 def test_too_little_disk_is_told(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -109,3 +110,22 @@ def test_a_nearly_full_disk_is_refused_at_the_start(
     with pytest.raises(LedgerError) as raised, writer(settings):
         raise AssertionError("the disk has room")
     assert raised.value.code == "disk_nearly_full"
+
+
+def test_a_warehouse_that_older_code_left_is_told_as_such_until_a_writer_has_migrated_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    older = tmp_path / "older"
+    (older / "ddl").mkdir(parents=True)
+    shutil.copy2(settings.sql / "ddl" / "0001_history.sql", older / "ddl")
+    with writer(replace(settings, sql=older)):
+        pass
+    with pytest.raises(LedgerError) as raised, locked_reader(settings):
+        raise AssertionError("it was read")
+    assert raised.value.code == "warehouse_not_migrated"
+    assert "0002_extras" in raised.value.text
+    assert "build_marts" in raised.value.remedy
+    with writer(settings):
+        pass
+    with locked_reader(settings) as con:
+        assert con.execute("select count(*) from wh.hist.product").fetchone() == (0,)
