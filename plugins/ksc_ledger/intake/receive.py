@@ -192,14 +192,28 @@ def _receive(run: _Run, arrivals: Sequence[Arrival]) -> list[Receipt]:
     return run.done
 
 
-def return_to_inbox(stored: store.Stored, inbox: Path, *, now: datetime) -> Path:
-    """Put a quarantined file back, to be examined again as received when it was received.
+def return_to_inbox(stored: store.Stored, places: Places, *, now: datetime) -> Path:
+    """Put a file back, to be examined again as received when it was received; where it lies now.
 
     For a file whose unit was unknown and is now an alias, or on which we failed. What the receipt
-    said stays beside, marked as returned.
+    said stays beside, marked as returned, and no figure of it counts until it is received again.
+    Raises LedgerError when the file itself was not kept.
     """
-    receipt = stored.receipt
-    folder = inbox / receipt.unit_code
+    receipt, original = stored.receipt, store.original_of(stored)
+    if not original.is_file():
+        raise LedgerError(
+            "original_not_kept",
+            f"Biên nhận {receipt.receipt_id} không kèm tệp gốc"
+            + (
+                f" (tệp này giống hệt tệp của biên nhận {receipt.same_as})."
+                if receipt.same_as
+                else "."
+            ),
+            f"Trả lại tệp của biên nhận {receipt.same_as}."
+            if receipt.same_as
+            else "Đề nghị đơn vị gửi lại tệp.",
+        )
+    folder = places.inbox / receipt.unit_code
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{receipt.receipt_id}{Path(receipt.file_name).suffix}"
     sidecar = {
@@ -209,10 +223,12 @@ def return_to_inbox(stored: store.Stored, inbox: Path, *, now: datetime) -> Path
     target = folder / name
     looking.sidecar_of(target).write_text(json.dumps(sidecar), "utf-8")
     beside = folder / f".{name}"
-    shutil.copyfile(store.original_of(stored), beside)
-    beside.rename(target)
+    shutil.copyfile(original, beside)
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    # Before the file can be seen: a run that took it meanwhile would find its receipt and be content.
     stored.folder.rename(stored.folder.with_name(f"{stored.folder.name}.returned-{stamp}"))
+    store.quarantine_lines_of(receipt, places).unlink(missing_ok=True)
+    beside.rename(target)
     return target
 
 

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ksc_ledger.errors import LedgerError
 from ksc_ledger.intake.columns import COUNTS, REMARKS
 from ksc_ledger.intake.device_list import DeviceList
 from ksc_ledger.intake.examining import Content, Examined
@@ -76,6 +77,41 @@ def receipts_of(unit_code: str, places: Places) -> list[Stored]:
     return sorted(found, key=lambda one: (one.receipt.received_at, one.receipt.receipt_id))
 
 
+def find(text: str, places: Places) -> Stored:
+    """The receipt that is meant: by its id, its folder, a file in that, or the name a file was sent under.
+
+    Raises LedgerError when there is none, and when a name was sent several times.
+    """
+    roots = (reports_of(places), quarantine_of(places))
+    path = Path(text).absolute()
+    folder = path if path.is_dir() else path.parent
+    if folder.parent.parent in roots and (folder / RECEIPT).is_file():
+        return Stored(read_receipt(folder / RECEIPT), folder)
+    found = [
+        Stored(read_receipt(file), file.parent)
+        for root in roots
+        for file in sorted(root.glob(f"[!.]*/*/{RECEIPT}"))
+        if "." not in file.parent.name
+    ]
+    meant = [one for one in found if one.receipt.receipt_id == text] or [
+        one for one in found if one.receipt.file_name == text
+    ]
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        raise LedgerError(
+            "no_such_receipt",
+            f"Không có biên nhận hay tệp đã nhận nào là {text!r}.",
+            "Ghi mã biên nhận trong thư biên nhận, hoặc đường dẫn thư mục trong quarantine/reports.",
+        )
+    ids = ", ".join(one.receipt.receipt_id for one in meant)
+    raise LedgerError(
+        "several_receipts",
+        f"Tệp tên {text!r} đã được gửi {len(meant)} lần.",
+        f"Ghi mã biên nhận: {ids}.",
+    )
+
+
 def recent_receipts(places: Places, since: datetime) -> list[Receipt]:
     """Every receipt that was put in its place after an instant of real time, by arrival."""
     found = [
@@ -125,6 +161,8 @@ def device_rows(receipt: Receipt, devices: DeviceList) -> Iterator[dict[str, Any
 def accepted_rows(places: Places) -> Iterator[dict[str, Any]]:
     """Every row of every accepted report, in no particular order."""
     for path in reports_of(places).glob(f"*/*/{ROWS}"):
+        if "." in path.parent.name:  # returned to the inbox
+            continue
         for line in path.read_text("utf-8").splitlines():
             yield json.loads(line)
 
@@ -175,10 +213,15 @@ def _write_quarantine(receipt: Receipt, places: Places) -> None:
             }
         )
     places.quarantine.mkdir(parents=True, exist_ok=True)
-    target = places.quarantine / f"{receipt.receipt_id}.jsonl"
+    target = quarantine_lines_of(receipt, places)
     beside = target.with_suffix(f".{os.getpid()}.tmp")
     _write_lines(beside, {line["quarantine_id"]: line for line in lines}.values())
     beside.replace(target)
+
+
+def quarantine_lines_of(receipt: Receipt, places: Places) -> Path:
+    """The lines about a receipt that the marts show; there where something is to be mended."""
+    return places.quarantine / f"{receipt.receipt_id}.jsonl"
 
 
 def _masked(one: Finding, content: Content | None) -> str:

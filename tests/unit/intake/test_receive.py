@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from corpus.cases import FILES, directory
+from ksc_ledger import cli
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.intake import inbox, receive, store
 from ksc_ledger.intake.document import Document
@@ -495,11 +496,79 @@ def test_a_failure_of_ours_is_told_apart_and_can_be_repeated(
     assert receipt.failure == "Traceback: a line of ours"
     assert "Traceback" not in receipt.text()
     (stored,) = store.receipts_of("dtp_872", places)
-    return_to_inbox(stored, places.inbox, now=NOW)
+    return_to_inbox(stored, places, now=NOW)
     (again,) = run(places, sandbox)
     assert again.is_accepted
     assert again.received_at == EARLIER
     assert [one.receipt for one in store.receipts_of("dtp_872", places)] == [again]
+
+
+def test_the_command_returns_a_file_by_its_receipt_and_its_lines_leave_the_quarantine(
+    places: Places,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sent(places)
+    (receipt,) = run(places, sandbox, reader=Failing())
+    assert store.quarantine_lines_of(receipt, places).exists()
+    monkeypatch.setenv("KSC_LEDGER_HOME", str(places.home))
+    assert cli.main(["intake", "return", receipt.receipt_id]) == 0
+    assert "nhận lúc 06:00 18/10/2022" in capsys.readouterr().out
+    assert not store.quarantine_lines_of(receipt, places).exists()
+    (again,) = run(places, sandbox)
+    assert again.is_accepted
+    assert again.received_at == EARLIER
+    assert cli.main(["intake", "return", "khong-co"]) == 2
+    assert "Không có biên nhận" in capsys.readouterr().err
+
+
+def test_an_accepted_file_that_is_returned_counts_no_more_until_it_is_received_again(
+    places: Places, sandbox: Sandbox
+) -> None:
+    sent(places)
+    (receipt,) = run(places, sandbox)
+    before = list(store.accepted_rows(places))
+    return_to_inbox(store.find("bao-cao.csv", places), places, now=NOW)
+    assert before
+    assert list(store.accepted_rows(places)) == []
+    run(places, sandbox)
+    assert list(store.accepted_rows(places)) == before
+    (folder, returned) = sorted((places.reports / "dtp_872").iterdir())
+    assert (folder.name, returned.name.partition(".")[0]) == (receipt.receipt_id,) * 2
+
+
+def test_a_receipt_is_found_by_id_folder_file_or_name(places: Places, sandbox: Sandbox) -> None:
+    sent(places)
+    sent(places, a_report(6), name="b.csv", at=EARLIER + timedelta(hours=1))
+    sent(places, a_report(5), name="b.csv", unit="dtp_872_ptp")
+    first, *others = run(places, sandbox)
+    folder = store.folder_of(first, places)
+    for text in (first.receipt_id, str(folder), str(folder / store.ORIGINAL), first.file_name):
+        assert store.find(text, places).receipt == first
+    with pytest.raises(LedgerError) as raised:
+        store.find("b.csv", places)
+    assert raised.value.code == "several_receipts"
+    assert all(one.receipt_id in raised.value.remedy for one in others)
+    for text in ("", "..", str(places.home), f"{first.receipt_id}/receipt.json"):
+        with pytest.raises(LedgerError) as raised:
+            store.find(text, places)
+        assert raised.value.code == "no_such_receipt"
+
+
+def test_a_file_that_was_sent_twice_is_returned_by_its_first_receipt(
+    places: Places, sandbox: Sandbox
+) -> None:
+    sent(places)
+    (first,) = run(places, sandbox)
+    sent(places, at=EARLIER + timedelta(hours=1))
+    (second,) = run(places, sandbox)
+    assert second.same_as == first.receipt_id
+    with pytest.raises(LedgerError) as raised:
+        return_to_inbox(store.find(second.receipt_id, places), places, now=NOW)
+    assert raised.value.code == "original_not_kept"
+    assert first.receipt_id in raised.value.remedy
+    assert list((places.inbox / "dtp_872").iterdir()) == []
 
 
 def test_a_bug_in_examining_one_file_does_not_stop_the_others(
