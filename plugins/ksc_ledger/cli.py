@@ -117,6 +117,15 @@ def _parser() -> argparse.ArgumentParser:
     for command in (ack, silence, unsilence):
         command.add_argument("--by", metavar="TÊN", help="người thực hiện; mặc định: tài khoản máy")
 
+    intake = commands.add_parser("intake", help="tệp đơn vị gửi").add_subparsers(
+        required=True, metavar="VIỆC"
+    )
+    back = intake.add_parser(
+        "return", help="trả một tệp đã nhận về hộp nhận để đọc lại; giữ thời điểm nhận ban đầu"
+    )
+    back.add_argument("receipt", metavar="BIÊN_NHẬN|TỆP")
+    back.set_defaults(run=_intake_return)
+
     erase = commands.add_parser(
         "erase", help="xóa dữ liệu của một người khỏi danh bạ, dữ liệu đã tải, kho và bản sao lưu"
     )
@@ -124,10 +133,74 @@ def _parser() -> argparse.ArgumentParser:
     erase.add_argument("--yes", action="store_true", help="xóa thật, không thể lấy lại")
     erase.set_defaults(run=_erase)
 
+    keys = commands.add_parser("keys", help="tạo các tệp bí mật còn thiếu của một hệ thống mới")
+    keys.add_argument("--into", type=Path, required=True, metavar="THƯ_MỤC")
+    keys.set_defaults(run=_keys)
+    init = commands.add_parser(
+        "init", help="chuẩn bị hệ thống: cơ sở dữ liệu, vai trò, người dùng, pool, kết nối"
+    )
+    init.add_argument(
+        "--private", type=Path, default=Path("/etc/ksc-ledger/private"), metavar="THƯ_MỤC"
+    )
+    init.add_argument(
+        "--connections",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="THƯ_MỤC",
+        help="thư mục khác có tệp <mã kết nối>.json",
+    )
+    init.add_argument(
+        "--passwords", type=Path, default=Path("/run/secrets/initial_passwords"), metavar="TỆP"
+    )
+    init.set_defaults(run=_init)
+
+    doctor = commands.add_parser(
+        "doctor", help="khám hệ thống và từng máy chủ KSC: sai ở đâu, sửa thế nào"
+    )
+    doctor.add_argument("--server", metavar="MÃ", help="chỉ một máy chủ (mã trong danh mục)")
+    doctor.add_argument(
+        "--connections",
+        type=Path,
+        metavar="TỆP",
+        help="kết nối từ tệp của airflow connections export, hoặc thư mục có tệp <mã kết nối>.json; "
+        "không hỏi Airflow",
+    )
+    doctor.add_argument("--send-to", metavar="ĐỊA_CHỈ", help="gửi một thư thử tới địa chỉ này")
+    doctor.add_argument("--json", action="store_true", help="in dạng JSON")
+    doctor.set_defaults(run=_doctor)
+
     commands.add_parser("rebuild", help="dựng lại lịch sử và bảng từ dữ liệu đã tải").set_defaults(
         run=_rebuild
     )
     return parser
+
+
+def _keys(given: argparse.Namespace) -> int:
+    from ksc_ledger.deployment import first_start, keys
+
+    settings = settings_module.load()
+    users = [one.user_name for one in first_start.people(settings.initial_users)]
+    made = keys.make(given.into, settings.postgres_address, users)
+    for name in made.new:
+        print(f"Đã tạo {given.into / name}.")
+    print(f"Giữ nguyên {len(made.kept)} tệp đã có. Sao lưu thư mục này ở nơi an toàn.")
+    return 0
+
+
+def _init(given: argparse.Namespace) -> int:
+    from ksc_ledger.deployment import first_start
+
+    settings = settings_module.load()
+    for said in first_start.begin(
+        settings,
+        private=given.private,
+        connection_folders=[given.private / "connections", *given.connections],
+        wanted_people=first_start.people(settings.initial_users),
+        passwords_file=given.passwords,
+    ):
+        print(said, flush=True)
+    return 0
 
 
 def _as_of(given: argparse.Namespace) -> int:
@@ -229,6 +302,36 @@ def _restore(given: argparse.Namespace) -> int:
     backup.restore(settings, there[given.name])
     print("Đã phục hồi. Khởi động Airflow và chạy build_marts để nhận các lần tải mới hơn.")
     return 0
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    """Exit status: 0 nothing to mend, 1 something to look at, 2 something that does not work."""
+    from ksc_ledger.doctor import Wish, examine, worst
+    from ksc_ledger.doctor.connections import Connections, ConnectionsFile
+    from ksc_ledger.doctor.report import EXIT_STATUS, as_json, as_text
+
+    settings = settings_module.load()
+    zone: str | None = None
+    connections: Connections | LedgerError
+    try:
+        if given.connections is not None:
+            connections = ConnectionsFile(given.connections)
+        else:
+            from ksc_ledger.orchestration.connections import AirflowConnections, default_time_zone
+
+            zone = default_time_zone()
+            connections = AirflowConnections(os.environ)
+    except LedgerError as error:
+        connections = error
+    wish = Wish(
+        connections=connections,
+        server_code=given.server,
+        send_to=given.send_to,
+        airflow_zone=zone,
+    )
+    findings = examine(settings, wish, clock_of(settings.places))
+    print(as_json(findings) if given.json else as_text(findings))
+    return EXIT_STATUS[worst(findings)]
 
 
 def _links_list(given: argparse.Namespace) -> int:
@@ -372,6 +475,17 @@ def _erase(given: argparse.Namespace) -> int:
             "Dừng Airflow, rồi chạy lại với --yes.",
         )
     print(erasure.erase(settings_module.load(), given.text, code_version=__version__))
+    return 0
+
+
+def _intake_return(given: argparse.Namespace) -> int:
+    from ksc_ledger.intake import receive, store
+
+    places = settings_module.load().places
+    stored = store.find(given.receipt, places)
+    path = receive.return_to_inbox(stored, places, now=clock_of(places).now())
+    print(f"Đã trả tệp về {path}, nhận lúc {_local(stored.receipt.received_at)}.")
+    print("Lượt receive_unit_reports sau sẽ đọc lại và gửi biên nhận mới.")
     return 0
 
 

@@ -28,20 +28,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulator": {"rules"},
     "orchestration": {
         "rules", "registry", "state", "landing", "sources", "collection", "quality", "warehouse",
-        "alerts", "letters", "intake", "obligations", "watchdog", "ops_room",
+        "alerts", "letters", "intake", "obligations", "watchdog", "ops_room", "doctor",
     },
     "rehearsal": {"rules", "registry", "landing", "warehouse", "simulator", "state", "intake"},
     "letters": {"rules"},
     "obligations": {"rules", "registry", "state", "warehouse", "letters", "alerts"},
     "watchdog": {"rules", "state", "alerts"},
+    "doctor": {
+        "rules", "registry", "state", "sources", "warehouse", "alerts", "watchdog", "ops_room",
+    },
     "intake": {"rules", "registry", "landing"},
     "ops_room": {"rules", "state", "warehouse", "watchdog"},
+    "deployment": {
+        "rules", "registry", "state", "sources", "collection", "landing", "alerts", "watchdog",
+        "warehouse", "ops_room", "orchestration",
+    },
     "cli": {"*"},
 }  # fmt: skip
 
 # Each heavy library has one room; a second one needs a reason written here.
 ROOM_OF_LIBRARY: dict[str, set[str]] = {
-    "airflow": {"orchestration"},
+    "airflow": {"orchestration", "deployment"},  # deployment: roles, users, pools, connections
     "duckdb": {"warehouse"},
     "pyarrow": {"warehouse", "quality"},
     "pandas": {"quality"},
@@ -57,6 +64,7 @@ ROOM_OF_LIBRARY: dict[str, set[str]] = {
     "rich": {"rehearsal", "cli", "simulator"},
     "jinja2": {"alerts", "letters", "ops_room", "quality"},
     "fastapi": {"ops_room", "orchestration"},
+    "markdown_it": {"ops_room"},
     "docxtpl": {"letters"},
     "docx": {"letters"},
     "matplotlib": {"letters"},

@@ -146,6 +146,11 @@ class SmtpOutlet:
     ) -> None:
         self._close(is_polite=error is None)
 
+    def try_out(self) -> None:
+        """Connect, encrypt and log in, once; no mail is begun. Raise RelayDown, caused by what it was."""
+        if self._session is None:
+            self._session = self._open()
+
     def send(self, mail: Mail, addresses: Sequence[str], message: bytes) -> list[Result]:
         session = self._begun()
         with session.deadline():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.hook import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from ksc_ledger import settings as settings_module
 from ksc_ledger.errors import LedgerError
@@ -16,7 +15,6 @@ from ksc_ledger.errors import LedgerError
 if TYPE_CHECKING:
     from ksc_ledger.sources.endpoint import Budget, Endpoint
 
-DEFAULT_PORT = 13299
 NAMELESS = "ksc"  # the server of a form that is tested before it is saved
 TEST_SECONDS = 20.0
 
@@ -35,29 +33,17 @@ class KscHook(BaseHook):
 
     def endpoint(self) -> Endpoint:
         """The server behind the connection. Raises LedgerError naming the field that is wrong."""
-        from ksc_ledger.sources.endpoint import Endpoint
+        from ksc_ledger.sources.connections import endpoint_of
 
         connection = self.get_connection(self.ksc_conn_id)
-        extra: Mapping[str, Any] = connection.extra_dejson
-        if not connection.host or not connection.login or not connection.password:
-            raise LedgerError(
-                "connection_incomplete",
-                f"Kết nối {self.ksc_conn_id} chưa đủ địa chỉ, tài khoản và mật khẩu.",
-                "Mở Admin → Connections, điền đủ các ô rồi bấm Test.",
-            )
-        ca_file = str(extra.get("ca_file") or "").strip()
-        pins = str(extra.get("certificate_sha256") or "").replace(":", "").lower()
-        return Endpoint(
-            server_code=self._server_code(),
+        return endpoint_of(
+            self.ksc_conn_id,
+            self._server_code(),
             host=connection.host,
-            port=connection.port or DEFAULT_PORT,
+            port=connection.port,
             login=connection.login,
             password=connection.password,
-            ca_file=Path(ca_file) if ca_file else None,
-            certificate_sha256=tuple(pin.strip() for pin in pins.split(",") if pin.strip()),
-            server_hostname=str(extra.get("server_hostname") or "").strip() or None,
-            internal_user=_is_true(extra.get("internal_user", True)),
-            domain=str(extra.get("domain") or "").strip() or None,
+            extra=connection.extra_dejson,
         )
 
     def _server_code(self) -> str:
@@ -71,26 +57,57 @@ class KscHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Log in, ask the server its version, log out. One login: accounts lock.
 
-        Takes TEST_SECONDS at most, for somebody waits for it in front of the form.
+        Takes TEST_SECONDS at most, for somebody waits for it in front of the form. An account that
+        was refused before is not tried.
         """
-        from ksc_ledger.sources.client import KscClient
-
         try:
-            endpoint = self.endpoint()
-            patience = replace(budget(), server_seconds=TEST_SECONDS)
-            with KscClient(
-                endpoint, patience, archive=None, now=lambda: datetime.now(UTC)
-            ) as client:
-                info = client.server_info()
+            info = self._ask()
         except LedgerError as error:
             return False, self._of_this_form(str(error))
         version = info.product_version or "không rõ"
         return True, f"Đã đăng nhập; máy chủ chạy phiên bản {version}."
 
+    def _ask(self) -> ServerInfo:
+        from ksc_ledger.orchestration import refusals
+        from ksc_ledger.sources.client import KscClient
+        from ksc_ledger.sources.faults import FaultCode, SourceFault
+        from ksc_ledger.state import open_state
+
+        endpoint = self.endpoint()
+        known_as = refusals.by_address(endpoint) if self._is_nameless else endpoint
+        patience = replace(budget(), server_seconds=TEST_SECONDS)
+        engine = open_state(settings_module.load().state_url)
+        try:
+            refusals.refuse_held(engine, known_as, self._saved)
+            with KscClient(
+                endpoint, patience, archive=None, now=lambda: datetime.now(UTC)
+            ) as client:
+                return client.server_info()
+        except SourceFault as fault:
+            if fault.fault_code is FaultCode.CREDENTIALS:
+                refusals.hold(engine, known_as, str(fault), datetime.now(UTC))
+            raise
+        finally:
+            engine.dispose()
+
+    @property
+    def _is_nameless(self) -> bool:
+        return self._server_code() == NAMELESS
+
+    def _saved(self, server_code: str) -> tuple[str, int] | None:
+        """Where the saved connection of a server leads."""
+        from ksc_ledger.sources.endpoint import DEFAULT_PORT
+
+        try:
+            found = self.get_connection(f"ksc_{server_code}")
+        except AirflowNotFoundException:
+            return None
+        return str(found.host or ""), int(found.port or DEFAULT_PORT)
+
     def _of_this_form(self, text: str) -> str:
         """A form that is not saved yet has no connection's name that could be looked for."""
         made_up = f"kết nối ksc_{NAMELESS}"
-        return text.replace(made_up, "kết nối này") if self._server_code() == NAMELESS else text
+        return text.replace(made_up, "kết nối này") if self._is_nameless else text
 
 
 def budget() -> Budget:
@@ -105,7 +122,3 @@ def budget() -> Budget:
         server_seconds=settings.server_budget_seconds,
         max_body_bytes=settings.max_body_bytes,
     )
-
-
-def _is_true(value: object) -> bool:
-    return str(value).strip().lower() not in {"0", "false", "no", "none", ""}

@@ -162,6 +162,8 @@ class Connection:
         self._lose_session(session, method, arguments)
         try:
             self._check_gateway(session)
+            if self._take(FaultKind.ACCESS_DENIED, method):
+                raise BusinessError(Symbol.NOACCESS, "Access denied")
             call = Call(
                 method,
                 Arguments(arguments, known.argument_names),

@@ -48,6 +48,7 @@ class FaultKind(StrEnum):
     SESSION_LOST = "session_lost"
     ACCESSOR_EXPIRED = "accessor_expired"
     PXG_ERROR = "pxg_error"
+    ACCESS_DENIED = "access_denied"
     # A set changes while it is read.
     HOST_ADDED = "host_added"
     HOST_REMOVED = "host_removed"
@@ -118,6 +119,7 @@ KINDS: Final[Mapping[FaultKind, KindFacts]] = {
     FaultKind.SESSION_LOST: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.ACCESSOR_EXPIRED: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.PXG_ERROR: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
+    FaultKind.ACCESS_DENIED: KindFacts(methods=frozenset({"HostGroup.FindHosts"})),
     FaultKind.HOST_ADDED: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.HOST_REMOVED: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),
     FaultKind.SLOW_LORIS: KindFacts(ValueForm.NUMBER, "1", CHUNK_METHODS),

@@ -65,7 +65,9 @@ class Listeners:
         log: RequestLog,
         first_port: int,
         context_of: Callable[[str, Variant], ssl.SSLContext],
+        address: str = HOST,
     ) -> None:
+        self._address = address
         self._estate = estate
         self._log = log
         self._context_of = context_of
@@ -78,7 +80,7 @@ class Listeners:
         try:
             for position, code in enumerate(estate.servers):
                 port = first_port + position if first_port else 0
-                holder = _bound(port)
+                holder = _bound(port, address)
                 self._doors[code] = _Door(code, holder.getsockname()[1], holder)
         except BaseException:
             self._close_all()
@@ -157,7 +159,7 @@ class Listeners:
 
     def _open(self, door: _Door, reach: _Reach, selector: selectors.BaseSelector) -> None:
         try:
-            door.listener = _bound(door.port)
+            door.listener = _bound(door.port, self._address)
         except LedgerError as error:
             # Somebody took the port while the server was down: tried again at the next tick.
             _log.error("%s", error)
@@ -246,11 +248,11 @@ def _fillers(port: int) -> list[socket.socket]:
     return made
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(port: int, address: str) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
+        bound.bind((address, port))
     except OSError as error:
         bound.close()
         raise LedgerError(

@@ -32,8 +32,9 @@ from ksc_ledger.simulator.virtual_clock import VirtualClock
 
 
 class Simulator:
-    """All servers of the scenarios over HTTPS on 127.0.0.1, in this process's threads.
+    """All servers of the scenarios over HTTPS, in this process's threads.
 
+    They listen on ``address``: this machine alone, unless a container's network is meant.
     ``port`` is the first server's, the others follow; 0 takes any free ones. Without ``at`` the
     clock begins at the end of the latest scenario. A clock that ``is_driven`` stands still.
     ``monotonic`` gives the real seconds by which sessions and accessors age. ScenarioError when a
@@ -49,6 +50,7 @@ class Simulator:
         at: datetime | None = None,
         is_driven: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
+        address: str = HOST,
     ) -> None:
         loaded = [check.load(Path(folder)) for folder in scenarios]
         check.refuse_shared_codes(loaded)
@@ -62,7 +64,7 @@ class Simulator:
             server.certificate_der = self._certificate(server.code, Variant.CURRENT).der
         self._control = ControlServer(self)
         try:
-            self._listeners = Listeners(self._estate, self._log, port, self._context)
+            self._listeners = Listeners(self._estate, self._log, port, self._context, address)
         except LedgerError:
             self._control.stop()
             raise

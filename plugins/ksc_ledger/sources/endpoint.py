@@ -136,7 +136,8 @@ class Budget:
 
     ``read_seconds`` is for one recv, ``call_seconds`` for one call by the clock on the wall,
     ``server_seconds`` for all of a server's calls and waits together. ``max_body_bytes`` holds for
-    a body as sent and as unpacked.
+    a body as sent and as unpacked. ``may_try_again`` False: what goes wrong is told at once, nothing
+    is asked a second time, and there is one login at most.
     """
 
     connect_seconds: float = 5.0
@@ -144,6 +145,7 @@ class Budget:
     call_seconds: float = 120.0
     server_seconds: float = 600.0
     max_body_bytes: int = 64 * 1024 * 1024
+    may_try_again: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> Budget:

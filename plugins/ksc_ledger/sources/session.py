@@ -247,6 +247,8 @@ class KscSession:
 
     def _log_in_again(self, gone: SessionGone) -> None:
         """The one new login a client may make; the second loss is a fault."""
+        if not self._budget.may_try_again:
+            raise gone.fault from gone
         if self._logins > 1:
             raise (faults.set_lost(self._endpoint) if gone.is_reading else gone.fault) from gone
         log.warning("%s: phiên làm việc bị kết thúc, đăng nhập lại.", self._endpoint.label)

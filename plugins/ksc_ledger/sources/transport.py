@@ -230,7 +230,8 @@ class Transport:
             try:
                 return self._once(method, body, headers, end_at)
             except CallFault as fault:
-                wait = self._wait(method, fault, tries) if is_patient else None
+                may_wait = is_patient and self._budget.may_try_again
+                wait = self._wait(method, fault, tries) if may_wait else None
                 if wait is None or time.monotonic() + wait >= self.end_at:
                     raise
                 log.warning(

@@ -53,12 +53,26 @@ def open_state(url: str) -> Engine:
             return _open_sqlite(parsed)
         return _open_postgresql(parsed)
     except (DBAPIError, OSError, ImportError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise LedgerError(
-            "state_unreachable",
-            f"Không mở được cơ sở dữ liệu vận hành {parsed.render_as_string()} ({cause}).",
-            "Kiểm tra KSC_LEDGER_STATE_URL, quyền ghi thư mục state/ hoặc máy chủ PostgreSQL.",
-        ) from error
+        raise _unreachable(parsed, error) from error
+
+
+def revision_of(url: str) -> str | None:
+    """At which revision a database is; None when there is none yet. Nothing is made or migrated.
+
+    Raise LedgerError when the URL is wrong or the database cannot be reached.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        file = Path(parsed.database or "").absolute()
+        if not file.exists() or file.stat().st_size == 0:
+            return None
+        parsed = parsed.set(database=str(file))
+    try:
+        engine = create_engine(parsed, poolclass=NullPool)
+        with reading(engine) as connection:
+            return _revision(connection)
+    except (DBAPIError, OSError, ImportError) as error:
+        raise _unreachable(parsed, error) from error
 
 
 @contextmanager
@@ -79,6 +93,15 @@ def _parsed(url: str) -> URL:
     if not is_file and backend != "postgresql":
         raise _wrong_url()
     return parsed
+
+
+def _unreachable(parsed: URL, error: Exception) -> LedgerError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return LedgerError(
+        "state_unreachable",
+        f"Không mở được cơ sở dữ liệu vận hành {parsed.render_as_string()} ({cause}).",
+        "Kiểm tra KSC_LEDGER_STATE_URL, quyền ghi thư mục state/ hoặc máy chủ PostgreSQL.",
+    )
 
 
 def _wrong_url() -> LedgerError:
