@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,26 +37,35 @@ _REMEDY = (
 )
 
 
-def type_extras(load: Load, settings: Settings) -> Load:
+@contextmanager
+def typing_connection(settings: Settings) -> Iterator[Connection]:
+    """A connection that knows the wire's values; making one costs more than typing a district."""
+    con = connect(settings)
+    try:
+        con.execute(statement(settings.sql, "landing/macros"))
+        yield con
+    finally:
+        con.close()
+
+
+def type_extras(load: Load, settings: Settings, con: Connection | None = None) -> Load:
     """Type every kind of a load that is not typed yet; the load with their paths.
 
     A kind that cannot be typed moves to the faults, as if the server had not been asked: it is
     asked again, and the devices of the load are none the worse. Nothing is raised and no manifest
-    is written.
+    is written. ``con`` is a typing_connection.
     """
     due = [kind for kind, extra in load.extras.items() if extra.snapshot_path is None]
     if not due:
         return load
     extras, faults = dict(load.extras), dict(load.extra_faults)
-    con = connect(settings)
-    try:
-        con.execute(statement(settings.sql, "landing/macros"))
+    with nullcontext(con) if con is not None else typing_connection(settings) as used:
         for kind in due:
             if kind not in NAMES:
                 continue  # landed by a newer version of the program
             extra = extras[kind]
             try:
-                path = _typed(con, load, ExtraKind(kind), extra, settings)
+                path = _typed(used, load, ExtraKind(kind), extra, settings)
             except SourceFault as fault:
                 log.warning("%s: %s", load.load_id, fault)
                 del extras[kind]
@@ -63,8 +74,6 @@ def type_extras(load: Load, settings: Settings) -> Load:
                 extras[kind] = replace(
                     extra, snapshot_path=str(path.relative_to(settings.places.home))
                 )
-    finally:
-        con.close()
     return manifest.changed(load, extras=extras, extra_faults=faults)
 
 

@@ -24,6 +24,17 @@ from ksc_ledger.warehouse.extras import apply_extras, tell_hardware
 WRONG_CLOCK = timedelta(minutes=10)
 """A server's clock that differs by more is wrong, and what it stamped is judged by its own clock."""
 
+_VERDICT = pa.schema(
+    [
+        ("suite", pa.string()),
+        ("expectation", pa.string()),
+        ("severity", pa.string()),
+        ("is_success", pa.bool_()),
+        ("unexpected_count", pa.int64()),
+        ("description", pa.string()),
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutoffs:
@@ -231,20 +242,26 @@ def _record(
         "old_bases_before_at": cutoffs.old_bases_before_at if cutoffs else None,
     }
     _insert(con, "hist.load_log", row)
-    for verdict in load.verdicts:
-        names = (
-            "suite",
-            "expectation",
-            "severity",
-            "is_success",
-            "unexpected_count",
-            "description",
-        )
-        _insert(
-            con,
-            "hist.verdict",
-            {"load_id": load.load_id, **{name: verdict.get(name) for name in names}},
-        )
+    _insert_verdicts(con, load)
+
+
+def _insert_verdicts(con: Connection, load: Load) -> None:
+    """All at once: a load has dozens, and a statement each costs more than the load itself."""
+    if not load.verdicts:
+        return
+    names = ("suite", "expectation", "severity", "is_success", "unexpected_count", "description")
+    con.register(
+        "given",
+        pa.Table.from_pylist(
+            [{name: verdict.get(name) for name in names} for verdict in load.verdicts],
+            schema=_VERDICT,
+        ),
+    )
+    con.execute(
+        "insert into hist.verdict by name select $load_id as load_id, * from given",
+        {"load_id": load.load_id},
+    )
+    con.unregister("given")
 
 
 def _insert(con: Connection, table: str, row: Mapping[str, object]) -> None:

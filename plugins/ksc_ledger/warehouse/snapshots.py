@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,8 @@ from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing import manifest
 from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Places, Settings
-from ksc_ledger.warehouse.engine import Connection, connect, one, quoted, statement
-from ksc_ledger.warehouse.extra_snapshots import type_extras
+from ksc_ledger.warehouse.engine import Connection, one, quoted, statement
+from ksc_ledger.warehouse.extra_snapshots import type_extras, typing_connection
 
 # DuckDB's own message names a line, but not always the right one. A line of JSON holds no U+0001.
 _BROKEN_LINE = """
@@ -48,35 +49,38 @@ def type_loads(loads: Iterable[Load], settings: Settings) -> list[Load]:
     devices is typed too, each kind for itself.
     """
     typed: list[Load] = []
-    for load in loads:
-        if load.status is not LoadStatus.COMPLETE or load.gated_at is not None:
-            typed.append(load)
-            continue
-        try:
-            type_hosts(load, settings.places, settings)
-        except SourceFault as fault:
-            changed = manifest.changed(
-                load,
-                status=LoadStatus.REJECTED,
-                fault_code=fault.fault_code.value,
-                fault_text=str(fault),
-            )
-        else:
-            path = load.parquet(settings.places)
-            changed = manifest.changed(
-                load, snapshot_path=str(path.relative_to(settings.places.home))
-            )
-            changed = type_extras(changed, settings)
-        manifest.write(changed, settings.places)
-        typed.append(changed)
+    with typing_connection(settings) as con:
+        for load in loads:
+            if load.status is not LoadStatus.COMPLETE or load.gated_at is not None:
+                typed.append(load)
+                continue
+            changed = _typed(con, load, settings)
+            manifest.write(changed, settings.places)
+            typed.append(changed)
     return typed
 
 
-def type_hosts(load: Load, places: Places, settings: Settings) -> Path:
+def _typed(con: Connection, load: Load, settings: Settings) -> Load:
+    try:
+        path = type_hosts(load, settings.places, settings, con)
+    except SourceFault as fault:
+        return manifest.changed(
+            load,
+            status=LoadStatus.REJECTED,
+            fault_code=fault.fault_code.value,
+            fault_text=str(fault),
+        )
+    changed = manifest.changed(load, snapshot_path=str(path.relative_to(settings.places.home)))
+    return type_extras(changed, settings, con)
+
+
+def type_hosts(
+    load: Load, places: Places, settings: Settings, con: Connection | None = None
+) -> Path:
     """Write the typed snapshot of a load, whole or not at all, and give its path.
 
-    One that exists is kept: the same load has the same content. Raises SourceFault: `protocol`
-    naming row and attribute when the server's rows are not what the protocol says, `internal` when
+    One that exists is kept: the same load has the same content. ``con`` is a typing_connection.
+    Raises SourceFault: `protocol` naming row and attribute when the server's rows are not what the protocol says, `internal` when
     what collection kept cannot be read.
     """
     target = load.parquet(places)
@@ -90,19 +94,19 @@ def type_hosts(load: Load, places: Places, settings: Settings) -> Path:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_suffix(f".{os.getpid()}.tmp")
-    con = connect(settings)
     try:
-        _type(con, load, places, settings)
-        con.execute(
-            "copy (select * exclude (line_number, wrong_field) from hosts)"
-            f" to {quoted(str(beside))} (format parquet, compression zstd)"
-        )
+        with nullcontext(con) if con is not None else typing_connection(settings) as used:
+            _type(used, load, places, settings)
+            used.execute(
+                "copy (select * exclude (line_number, wrong_field) from hosts)"
+                f" to {quoted(str(beside))} (format parquet, compression zstd)"
+            )
+            used.execute("drop table hosts")
         beside.chmod(0o640)  # names of machines: not for everybody
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(target)
     finally:
-        con.close()
         beside.unlink(missing_ok=True)
     return target
 
@@ -117,20 +121,22 @@ def snapshot_arrow(path: Path) -> pa.Table:
 
 def _type(con: Connection, load: Load, places: Places, settings: Settings) -> None:
     hosts = places.home / str(load.hosts_path)
-    con.execute(statement(settings.sql, "landing/macros"))
     if load.groups_path is None:
-        con.execute("create temp table landed_groups (id integer, grp_full_name varchar)")
+        con.execute(
+            "create or replace temp table landed_groups (id integer, grp_full_name varchar)"
+        )
     else:
         groups = places.home / load.groups_path
         con.execute(
-            "create temp table landed_groups as select * from read_json($path,"
+            "create or replace temp table landed_groups as select * from read_json($path,"
             " format = 'newline_delimited',"
             " columns = {'id': 'INTEGER', 'grp_full_name': 'VARCHAR'})",
             {"path": str(groups)},
         )
     try:
         con.execute("set variable hosts_path = $1", [str(hosts)])
-        con.execute(f"create temp table hosts as {statement(settings.sql, 'landing/ksc_hosts')}")
+        query = statement(settings.sql, "landing/ksc_hosts")
+        con.execute(f"create or replace temp table hosts as {query}")
     except duckdb.InvalidInputException as error:
         broken = con.execute(_BROKEN_LINE, {"path": str(hosts)}).fetchone()
         where = f" ở dòng {broken[0]}" if broken else ""
