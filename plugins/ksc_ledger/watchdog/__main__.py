@@ -21,6 +21,7 @@ from ksc_ledger.alerts.roles import load_contacts
 from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Settings
+from ksc_ledger.watchdog import switch
 from ksc_ledger.watchdog.judging import USUAL_LIMITS, Limits
 from ksc_ledger.watchdog.process import Post, alone, look_once
 from ksc_ledger.watchdog.writing import ROLE
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = settings_module.load()
+        switch.check(settings)
         post = post_of(settings, given)
         with alone(settings.places):
             if given.once:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.settings import Settings
+from ksc_ledger.settings import Places, Settings
 from ksc_ledger.state import open_state, reading
 from ksc_ledger.state.outbox import MailStatus
 from ksc_ledger.state.tables import LINK_WATCH, OUTBOX
@@ -34,7 +34,7 @@ def look(settings: Settings, now: datetime, real_now: datetime) -> Sighting:
         published_age=_file_age(places.marts_file, real_now),
     )
     try:
-        return _with_state(sighting, settings.state_url, now)
+        return _with_state(sighting, settings.state_url, now, estates_in_force(places))
     except LedgerError as error:
         return _with_error(sighting, error.text)
     except Exception as error:  # whatever a driver raises, it means: not readable
@@ -60,7 +60,23 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _with_state(sighting: Sighting, url: str, now: datetime) -> Sighting:
+def estates_in_force(places: Places) -> frozenset[str] | None:
+    """The estates of the registry that the pipeline last worked with; None when none was ever good.
+
+    A version of the registry is a folder with a folder an estate; whoever loads a good one points at it.
+    """
+    try:
+        sha256 = places.registry_in_force.read_text("ascii").strip()
+        return frozenset(
+            one.name for one in (places.registry_versions / sha256).iterdir() if one.is_dir()
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _with_state(
+    sighting: Sighting, url: str, now: datetime, estates: frozenset[str] | None
+) -> Sighting:
     engine = open_state(url)
     try:
         with reading(engine) as connection:
@@ -73,8 +89,13 @@ def _with_state(sighting: Sighting, url: str, now: datetime) -> Sighting:
             ).all()
     finally:
         engine.dispose()
-    # Of several estates the slowest counts: each has ticks of its own.
-    ticked = [row.ticked_at for row in ticks if row.ticked_at is not None]
+    # Of several estates the slowest counts: each has ticks of its own. One that has left the registry
+    # is watched no longer, and its last tick only grows older.
+    ticked = [
+        row.ticked_at
+        for row in ticks
+        if row.ticked_at is not None and (estates is None or row.estate_code in estates)
+    ]
     return Sighting(
         at=sighting.at,
         free_bytes=sighting.free_bytes,

@@ -23,6 +23,7 @@ from ksc_ledger.clock import Clock, RehearsalClock
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.state.outbox import RecipientStatus
+from ksc_ledger.watchdog import switch
 from ksc_ledger.watchdog.judging import (
     USUAL_LIMITS,
     Check,
@@ -88,6 +89,7 @@ def look_once(
     memory = _say(memory, post, sighting.at)
     save(memory, memory_file(places))
     _beat(places, memory, real_now, is_driven=False)
+    switch.signal(settings, is_well=not memory.told and not memory.unsaid)
     return memory
 
 

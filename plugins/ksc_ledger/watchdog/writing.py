@@ -98,6 +98,7 @@ def text_of(notice: Notice) -> str:
             lines += [_line(check, notice, has_remedy=has_remedy) for check in checks]
             lines.append("")
     lines += [
+        "Sổ tay xử lý: docs/runbooks/watchdog.md.",
         "Thư này do tiến trình giám sát độc lập gửi, không đi qua Airflow và hộp thư chờ.",
         "Mỗi sự cố chỉ được báo một lần khi bắt đầu và một lần khi kết thúc.",
     ]

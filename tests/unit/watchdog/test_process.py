@@ -6,6 +6,7 @@ import email
 import email.policy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from ksc_ledger import settings as settings_module
 from ksc_ledger.alerts.compose import Sender
@@ -25,8 +26,10 @@ from ksc_ledger.alerts.outlets import Security
 from ksc_ledger.alerts.watch import run_tick
 from ksc_ledger.clock import FixedClock, RehearsalClock, clock_of
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.registry import in_force
 from ksc_ledger.settings import Settings
 from ksc_ledger.state import leases, open_state
+from ksc_ledger.state.tables import LINK_WATCH
 from ksc_ledger.watchdog import __main__ as program
 from ksc_ledger.watchdog.__main__ import main
 from ksc_ledger.watchdog.judging import USUAL_LIMITS, Check, Limits, Memory
@@ -91,6 +94,56 @@ def looked(settings: Settings, office: PostOffice, at: datetime, minutes: int) -
         now = at + minute * MINUTE
         memory = look_once(settings, post_to(office), FixedClock(now), now, LIMITS)
     return memory
+
+
+def registry_of(settings: Settings, *estates: str) -> None:
+    """Let the registry name these estates, and a task of the pipeline load it."""
+    shutil.rmtree(settings.registry, ignore_errors=True)
+    for estate in estates:
+        folder = settings.registry / estate
+        folder.mkdir(parents=True)
+        (folder / "estate.yml").write_text(
+            f"estate_code: {estate}\nestate_name: Tỉnh thử\n", "utf-8"
+        )
+        (folder / "units.csv").write_text(
+            "unit_code,unit_name,unit_kind,official_code,name_prefix,parent_unit_code,list_order,"
+            "valid_from_date,valid_to_date,source_document\n"
+            f"{estate},Tỉnh thử,tinh,,,,1,2022-09-01,,công văn thử\n",
+            "utf-8",
+        )
+        (folder / "servers.csv").write_text(
+            "server_code,server_name,server_role,unit_code,list_order,valid_from_date,valid_to_date,"
+            "source_document\n"
+            f"{estate},Máy chủ tỉnh,province,{estate},1,2022-09-01,,công văn thử\n",
+            "utf-8",
+        )
+    in_force(settings)
+
+
+def test_an_estate_that_left_the_registry_is_not_missed(settings: Settings, engine: Engine) -> None:
+    settings = replace(settings, registry=settings.home / "files")
+    tick(engine, START)
+    with engine.begin() as connection:
+        connection.execute(
+            insert(LINK_WATCH).values(
+                estate_code="khac", revision=1, ticked_at=START - 30 * MINUTE, memory="{}"
+            )
+        )
+
+    def tick_age() -> timedelta | None:
+        return look(settings, START + MINUTE, START + MINUTE).tick_age
+
+    assert tick_age() == 31 * MINUTE  # no registry was ever good: every estate counts
+    registry_of(settings, "mau", "khac")
+    assert tick_age() == 31 * MINUTE
+    registry_of(settings, "mau")
+    assert tick_age() == MINUTE
+    # A registry that is wrong changes nothing: the last good one is in force.
+    (settings.registry / "mau" / "units.csv").write_text("hỏng", "utf-8")
+    in_force(settings)
+    assert tick_age() == MINUTE
+    registry_of(settings, "khac")
+    assert tick_age() == 31 * MINUTE
 
 
 def beat(settings: Settings) -> dict[str, object]:
