@@ -10,10 +10,11 @@ from airflow.sdk.bases.hook import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from ksc_ledger import settings as settings_module
-from ksc_ledger.errors import LedgerError
+from ksc_ledger.errors import FaultCode, LedgerError, SourceFault
 
 if TYPE_CHECKING:
     from ksc_ledger.sources.endpoint import Budget, Endpoint
+    from ksc_ledger.sources.records import ServerInfo
 
 NAMELESS = "ksc"  # the server of a form that is tested before it is saved
 TEST_SECONDS = 20.0
@@ -70,7 +71,6 @@ class KscHook(BaseHook):
     def _ask(self) -> ServerInfo:
         from ksc_ledger.orchestration import refusals
         from ksc_ledger.sources.client import KscClient
-        from ksc_ledger.sources.faults import FaultCode, SourceFault
         from ksc_ledger.state import open_state
 
         endpoint = self.endpoint()

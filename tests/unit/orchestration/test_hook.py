@@ -6,11 +6,15 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from ksc_ledger import settings as settings_module
+from ksc_ledger.state import accounts, open_state
 from unit.sources.scripted import (
     PASSWORD,
     Answering,
@@ -51,10 +55,26 @@ def server(identity: Identity) -> Iterator[ScriptedKsc]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Made once: most of the time goes into the operational database."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KSC_LEDGER_HOME", str(home))
+        engine = open_state(settings_module.load().state_url)
+        yield engine
+        engine.dispose()
+
+
 @pytest.fixture
-def hook_of(hook_module: Any, server: ScriptedKsc, monkeypatch: pytest.MonkeyPatch) -> Hook:
+def hook_of(
+    hook_module: Any, server: ScriptedKsc, state: Engine, monkeypatch: pytest.MonkeyPatch
+) -> Hook:
     """The hook of a connection to the server, some of whose fields are changed."""
     from airflow.sdk import Connection
+
+    for held in accounts.held(state):
+        accounts.resume(state, held.server_code)
 
     def make(conn_id: str = "ksc_dtp_872", **changes: Any) -> Any:
         extra = {"certificate_sha256": server.identity.sha256} | changes.pop("extra", {})
@@ -148,14 +168,56 @@ def test_a_form_filled_in_wrongly_says_which_field(
 
 
 def test_a_form_not_saved_yet_is_not_told_of_a_connection_it_does_not_have(
-    hook_of: Hook, server: ScriptedKsc
+    hook_of: Hook, server: ScriptedKsc, state: Engine
 ) -> None:
     server.on = {LOGIN: lambda _: reply(401)}
     _, saved = hook_of("ksc_dtp_872").test_connection()
+    accounts.resume(state, "dtp_872")
     _, unsaved = hook_of("aB3xYz").test_connection()
     assert "kết nối ksc_dtp_872" in saved
     assert "kết nối này" in unsaved
     assert "ksc_ksc" not in unsaved
+
+
+def test_a_refused_account_is_not_tried_again_by_another_press(
+    hook_of: Hook, server: ScriptedKsc
+) -> None:
+    """Three wrong passwords lock an account: the first one is the last."""
+    server.on = {LOGIN: lambda _: reply(401)}
+    _, first = hook_of("aB3xYz").test_connection()
+    _, second = hook_of("zY8wVu").test_connection()
+    assert server.asked(LOGIN) == 1
+    assert "từ chối tài khoản thu thập (HTTP 401)" in first
+    assert "đã bị máy chủ 127.0.0.1:" in second
+    assert "accounts resume form_" in second
+    server.on = {}
+    is_good, _ = hook_of("aB3xYz", password="the right one").test_connection()
+    assert server.asked(LOGIN) == 2
+    assert is_good
+
+
+def test_what_collecting_was_refused_is_not_tried_from_the_form(
+    hook_of: Hook, server: ScriptedKsc, state: Engine
+) -> None:
+    """Only for the same account of the same server; a released one is tried again."""
+    endpoint = hook_of("ksc_dtp_872").endpoint()
+    accounts.hold(state, "dtp_872", endpoint.fingerprint, "sai mật khẩu", datetime.now(UTC))
+    is_good, text = hook_of("aB3xYz").test_connection()
+    assert (is_good, server.requests) == (False, [])
+    assert "accounts resume dtp_872" in text
+    assert hook_of("ksc_dtp_872").test_connection()[0] is False
+    accounts.resume(state, "dtp_872")
+    assert hook_of("aB3xYz").test_connection()[0] is True
+
+
+def test_an_account_held_elsewhere_is_tried_here(
+    hook_of: Hook, server: ScriptedKsc, state: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = hook_of("ksc_dtp_872").endpoint()
+    accounts.hold(state, "dtp_872", endpoint.fingerprint, "sai mật khẩu", datetime.now(UTC))
+    hook = hook_of("aB3xYz")
+    monkeypatch.setattr(hook, "_saved", lambda _: ("127.0.0.1", server.port + 1))
+    assert hook.test_connection()[0] is True
 
 
 def test_somebody_waits_in_front_of_the_form(hook_module: Any) -> None:
@@ -176,6 +238,7 @@ def test_an_indiscreet_server_gives_nothing_away(
     hook_of: Hook,
     server: ScriptedKsc,
     method: str,
+    state: Engine,
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> None:
@@ -191,6 +254,8 @@ def test_an_indiscreet_server_gives_nothing_away(
             return reply(status, json.dumps(error).encode())
 
         server.on = {method: repeats}
+        for held in accounts.held(state):
+            accounts.resume(state, held.server_code)
         _, text = hook_of().test_connection()
         for form in (PASSWORD, in_base64):
             assert form not in text + caplog.text
