@@ -23,18 +23,21 @@ plugins, errors = _get_plugins()
 ours = [one for one in plugins if one.name == "ksc_ledger"]
 heavy = sorted({"duckdb", "jinja2.environment", "ksc_ledger.ops_room.page"} & set(sys.modules))
 apps, _ = get_fastapi_plugins()
-app = next(one for one in apps if one["url_prefix"] == "/tinh-hinh")
+apps = [one for one in apps if one["name"].startswith("KSC Ledger")]
 import httpx
 from fastapi import FastAPI
 from airflow.api_fastapi.app import init_auth_manager
 init_auth_manager()
 airflow = FastAPI()
-airflow.mount(app["url_prefix"], app["app"])
+for app in apps:
+    airflow.mount(app["url_prefix"], app["app"])
 async def ask():
     transport = httpx.ASGITransport(app=airflow)
     async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
-        paths = ["/", "/tom-tat", "/static/room.js", "/may-chu/x", "/so-tay/watchdog"]
-        found = {p: (await client.get("/tinh-hinh" + p)).status_code for p in paths}
+        paths = ["/", "/tom-tat", "/static/room.js", "/may-chu/x", "/so-tay/watchdog", "/cong-van"]
+        paths = ["/tinh-hinh" + p for p in paths + ["/cong-van/x/2022-10-12-term-x/docx"]]
+        paths += ["/chat-luong-du-lieu" + p for p in ["/", "/index.html", "/runs/x.html"]]
+        found = {p: (await client.get(p)).status_code for p in paths}
         deeds = ["/may-chu/x/tiep-nhan", "/may-chu/x/tam-ngung"]
         found |= {p: (await client.post("/tinh-hinh" + p)).status_code for p in deeds}
         bad = {"authorization": "Bearer not.a.token"}
@@ -45,7 +48,7 @@ try:
 except Exception as error:
     asked = {"error": repr(error)}
 print(json.dumps({
-    "count": len(ours), "errors": {k: str(v) for k, v in errors.items()}, "heavy": heavy,
+    "count": len(ours), "prefixes": sorted(one["url_prefix"] for one in apps), "errors": {k: str(v) for k, v in errors.items()}, "heavy": heavy,
     "views": [one["destination"] for one in ours[0].external_views],
     "blocks": [one["destination"] for one in ours[0].react_apps],
     "links": [one.name for one in ours[0].global_operator_extra_links], "asked": asked,
@@ -77,6 +80,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_airflow_finds_the_plugin_once_and_without_errors(seen: dict[str, Any]) -> None:
     assert seen["count"] == 1
+    assert seen["prefixes"] == ["/chat-luong-du-lieu", "/tinh-hinh"]
     assert seen["errors"] == {}
     assert seen["views"] == ["nav", "dag"]
     assert seen["blocks"] == ["dashboard"]

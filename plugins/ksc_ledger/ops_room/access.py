@@ -26,6 +26,11 @@ class Role(StrEnum):
     UNIT_OFFICER = "unit_officer"  # the own unit and those below it, with names; no action
 
 
+# What Airflow's auth manager is asked of a person, beside the right to open plugins, where it knows
+# such names (FAB): whom page_users.csv makes wider than Airflow does is not let in.
+DATA_DOCS_RESOURCE = "KSC Ledger: Data Docs"
+PAGE_RESOURCES = {role: f"KSC Ledger: page as {role}" for role in Role}
+
 ROLE_LABELS = {
     Role.OPS: "tổ trực",
     Role.ENGINEER: "kỹ sư",

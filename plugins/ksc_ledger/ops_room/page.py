@@ -8,7 +8,6 @@ allows nothing that is not a file of ours.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +22,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ksc_ledger.clock import RehearsalClock, clock_of, end_of_day
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.ops_room import charts, deeds, live, reading, tokens, words
+from ksc_ledger.ops_room import charts, deeds, documents, live, reading, runbooks, tokens, words
 from ksc_ledger.ops_room.access import (
     ROLE_LABELS,
     NotOnTheList,
@@ -32,7 +31,7 @@ from ksc_ledger.ops_room.access import (
     reader_of,
 )
 from ksc_ledger.rules.figures import FigureError, read_date
-from ksc_ledger.settings import REPOSITORY, Settings
+from ksc_ledger.settings import Settings
 from ksc_ledger.warehouse.serving import Issue, Rows, Shelf, warm_up
 
 log = logging.getLogger(__name__)
@@ -58,8 +57,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 LONGEST_FORM = 8 * 1024
-RUNBOOKS = REPOSITORY / "docs" / "runbooks"
-_RUNBOOK = re.compile(r"[a-z_]{2,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,13 +283,52 @@ def create_app(
         form = await _form(request)
         return await _done(room, request, server_code, user, form, _silence)
 
+    @app.get("/so-tay", response_class=HTMLResponse)
+    def all_runbooks(request: Request, user: str = who) -> Response:
+        view = room.view(user, request)
+        return room.render("runbooks.html.j2", view, runbooks=runbooks.names())
+
     @app.get("/so-tay/{name}", response_class=HTMLResponse)
     def runbook(request: Request, name: str, user: str = who) -> Response:
         view = room.view(user, request)
-        file = RUNBOOKS / f"{name}.md"
-        if not _RUNBOOK.fullmatch(name) or not file.is_file():
+        text = runbooks.page(name)
+        if text is None:
             raise HTTPException(404)
-        return room.render("runbook.html.j2", view, name=name, text=file.read_text("utf-8"))
+        return room.render("runbook.html.j2", view, name=name, text=text)
+
+    @app.get("/cong-van", response_class=HTMLResponse)
+    def letters(request: Request, user: str = who) -> Response:
+        view = room.view(user, request)
+        found = documents.letters_of(settings.places.letters, view.estates)
+        shown = [one for one in found if view.may_see(one.unit_code)]
+        return room.render("letters.html.j2", view, letters=shown)
+
+    @app.get("/cong-van/{estate_code}/{stem}", response_class=HTMLResponse)
+    def letter(request: Request, estate_code: str, stem: str, user: str = who) -> Response:
+        view, found = _letter_view(room, request, estate_code, stem, user)
+        files = {
+            suffix: documents.file_of(settings.places.letters, found, suffix)
+            for suffix in documents.SUFFIXES
+        }
+        if files["json"] is None:
+            raise HTTPException(404)
+        return room.render(
+            "letter.html.j2",
+            view,
+            letter=found,
+            proof=documents.proof_of(settings.places.letters, found),
+            suffixes=[suffix for suffix, file in files.items() if file is not None],
+        )
+
+    @app.get("/cong-van/{estate_code}/{stem}/{suffix}")
+    def letter_file(
+        request: Request, estate_code: str, stem: str, suffix: str, user: str = who
+    ) -> Response:
+        _, found = _letter_view(room, request, estate_code, stem, user)
+        file = documents.file_of(settings.places.letters, found, suffix)
+        if file is None:
+            raise HTTPException(404)
+        return FileResponse(file, media_type=documents.SUFFIXES[suffix], filename=file.name)
 
     @app.get("/static/{name}")
     def static(name: str) -> Response:
@@ -483,6 +519,22 @@ def _summary(views: Sequence[View]) -> dict[str, Any]:
         if not lost:
             lines.append(f"{len(links)} máy chủ, không có máy chủ nào đang mất kết nối.")
     return {"lines": lines, "is_bad": is_bad, "now": words.instant(views[0].now)}
+
+
+# Letters
+
+
+def _letter_view(
+    room: Room, request: Request, estate_code: str, stem: str, user: str
+) -> tuple[View, documents.Drafted]:
+    """A letter belongs to the unit that it is about: whoever may see that may read it."""
+    found = documents.drafted(estate_code, stem)
+    if found is None:
+        raise HTTPException(404)
+    view = room.view(user, request, found.unit_code)
+    if view.estate != estate_code:
+        raise HTTPException(404)
+    return view, found
 
 
 # A server's page and its deeds

@@ -86,6 +86,17 @@ OUTCOMES: Mapping[str, str] = {
     "passed": "đã bỏ qua",
     "reported": "mới ghi nhận",
 }
+LETTERS: Mapping[str, str] = {
+    "don_doc": "Đôn đốc cài đặt",
+    "phan_bo": "Phân bổ bản quyền",
+    "term": "Thời hạn bản quyền",
+    "training": "Tập huấn",
+}
+LETTER_FILES: Mapping[str, str] = {
+    "docx": "Công văn (.docx)",
+    "xlsx": "Phụ lục (.xlsx)",
+    "json": "Từng con số và mã số liệu (.json)",
+}
 CHECKS: Mapping[str, str] = {
     "state": "cơ sở dữ liệu vận hành không đọc được",
     "ticks": "việc theo dõi kết nối không chạy",

@@ -14,6 +14,7 @@ from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of
 from ksc_ledger.orchestration.assets import MARTS_PUBLISHED
 from ksc_ledger.orchestration.instants import as_of_at, aware, is_driven, newest_as_of_at
+from ksc_ledger.orchestration.links import shows_checks
 from ksc_ledger.orchestration.process import die_with_parent
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def _judge_of(settings: Settings, at: datetime) -> Judge:
             shown = [
                 {**one, "load_id": f"marts-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"} for one in verdicts
             ]
-            data_docs.record(data_docs.Kind.MARTS, shown, settings.places, at)
+            page = data_docs.record(data_docs.Kind.MARTS, shown, settings.places, at)
+            shows_checks(get_current_context(), page)
         return verdicts
 
     return judge
@@ -88,6 +90,7 @@ def check_and_publish(built: dict[str, Any]) -> str:
 
     Then each unit's own file, where its rows have changed.
     """
+    from ksc_ledger.orchestration import metrics
     from ksc_ledger.warehouse import publish
     from ksc_ledger.warehouse.unit_files import publish_units
 
@@ -100,6 +103,7 @@ def check_and_publish(built: dict[str, Any]) -> str:
         registry_sha256=built["registry_sha256"],
     )
     log.info("Đã xuất bản %s", version)
+    metrics.emit(settings, lambda: metrics.published_age(settings, datetime.now(UTC)))
     if not is_driven(clock_of(settings.places)):
         # While a rehearsal is driven from instant to instant, the units' files wait for keep_house.
         log.info("%s", publish_units(settings))

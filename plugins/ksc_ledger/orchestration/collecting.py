@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -16,7 +16,11 @@ from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of, vietnamese_date
 from ksc_ledger.orchestration.assets import LANDED
 from ksc_ledger.orchestration.instants import as_of_at, aware
+from ksc_ledger.orchestration.links import shows_checks
 from ksc_ledger.orchestration.process import die_with_parent
+
+if TYPE_CHECKING:
+    from ksc_ledger.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -109,11 +113,26 @@ def judge_landed(landed: Iterable[Mapping[str, Any] | None], instant: datetime |
         log.info("%s: %s %s", load.server_code, load.status.value, load.fault_text or "")
         for kind, fault in load.extra_faults.items():
             log.warning("%s, %s: %s", load.server_code, kind, fault.text)
+    _measure(settings)
     said = [{**one, "load_id": load.load_id} for load in gated for one in load.verdicts]
-    data_docs.record(data_docs.Kind.LANDED, said, places, clock_of(places).now())
+    page = data_docs.record(data_docs.Kind.LANDED, said, places, clock_of(places).now())
     context = get_current_context()
+    shows_checks(context, page)
     context["outlet_events"][LANDED].extra = {
         "as_of_at": instant.isoformat(),
         "load_ids": [load.load_id for load in gated],
     }
     return [load.load_id for load in gated]
+
+
+def _measure(settings: Settings) -> None:
+    """Tell a monitoring system how old each server's figures are now, where that is wanted."""
+    from ksc_ledger.orchestration import metrics
+    from ksc_ledger.registry import in_force
+
+    def figures() -> Iterator[metrics.Figure]:
+        now = clock_of(settings.places).now()
+        servers = in_force(settings).registry.servers_on(vietnamese_date(now))
+        return metrics.source_ages(settings, servers, now)
+
+    metrics.emit(settings, figures)

@@ -1,18 +1,9 @@
-"""Data Docs in Airflow: the pages that every gate writes, behind Airflow's own sign-in.
-
-Every Airflow process loads this file, tasks included; the application is made at its first request.
-Airflow asks nobody who opens a plugin's application: the gate below does.
-"""
+"""Data Docs in Airflow: the pages that every gate writes, behind Airflow's own sign-in."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from airflow.plugins_manager import AirflowPlugin
-
-from ksc_ledger.orchestration.lazy_application import LazyApplication
-from ksc_ledger.orchestration.links import DATA_DOCS
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,23 +43,9 @@ def create_app(folder: Path, may_view: Any) -> Any:
     return app
 
 
-def _application() -> Any:
-    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-    from airflow.api_fastapi.core_api.security import requires_access_view
-
+def application() -> Any:
+    """The pages of this home, for whom the auth manager lets see them."""
     from ksc_ledger import settings
+    from ksc_ledger.orchestration.gates import checks_gate
 
-    return create_app(settings.load().places.data_docs, requires_access_view(AccessView.PLUGINS))
-
-
-class DataDocsPlugin(AirflowPlugin):
-    """What Airflow finds in ``plugins/ksc_ledger_data_docs.py``."""
-
-    name = "ksc_ledger_data_docs"
-    fastapi_apps: ClassVar[list[Any]] = [
-        {
-            "app": LazyApplication(_application),
-            "url_prefix": DATA_DOCS,
-            "name": "KSC Ledger: kiểm tra dữ liệu",
-        }
-    ]
+    return create_app(settings.load().places.data_docs, checks_gate())

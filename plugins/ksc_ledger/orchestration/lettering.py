@@ -13,6 +13,7 @@ from airflow.sdk import get_current_context
 from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.orchestration.links import PAGE, LetterLink, leads_to
 from ksc_ledger.orchestration.process import die_with_parent
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def write_letter() -> list[str]:
     from ksc_ledger.warehouse.reader import query
 
     die_with_parent()
-    params: dict[str, Any] = dict(get_current_context()["params"])
+    context = get_current_context()
+    params: dict[str, Any] = dict(context["params"])
     settings = settings_module.load()
     words = in_force(settings).registry
     estate, unit_code = str(params["estate"]), str(params["unit_code"])
@@ -67,6 +69,7 @@ def write_letter() -> list[str]:
     folder = settings.places.letters
     written = letters.write(letter, folder)
     files = [written.docx, written.xlsx, written.json]
+    leads_to(context, LetterLink, f"{PAGE}/cong-van/{letter.estate_code}/{written.json.stem}")
     files += [_form(form, folder) for form in report_forms(words, letter)]
     wanted = Sheets(params["unit_sheets"])
     if wanted is not Sheets.NONE:

@@ -1,8 +1,8 @@
-"""The page "Tình hình" as an Airflow plugin: behind Airflow's own sign-in and permissions.
+"""What Airflow is given beside DAGs: the page "Tình hình", the pages of checks, buttons and blocks.
 
-Every Airflow process loads this file, tasks included; so the application (FastAPI, templates,
-DuckDB) is made when the API server is first asked for it. Airflow asks nobody who opens a
-plugin's application: the gate below does.
+Every Airflow process loads this file, tasks included; so the applications (FastAPI, templates,
+DuckDB) are made when the API server is first asked for them. Airflow asks nobody who opens a
+plugin's application: the gates below do.
 """
 
 from __future__ import annotations
@@ -13,44 +13,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 
+from ksc_ledger.orchestration import data_docs_plugin
 from ksc_ledger.orchestration.lazy_application import LazyApplication
+from ksc_ledger.orchestration.links import DATA_DOCS, PAGE
 
 if TYPE_CHECKING:
     from airflow.models.taskinstancekey import TaskInstanceKey
     from airflow.sdk import BaseOperator
 
-PREFIX = "/tinh-hinh"
 # The task of collect_endpoints that is named by the server it asks.
 SERVER_TASK = "ask_server"
 _SERVER_CODE = re.compile(r"[a-z0-9_]*[a-z_][a-z0-9_]*")  # and not the bare number of the index
-# Whoever may start this DAG by hand may also speak for the watch.
-WATCH_DAG = "watch_server_links"
 
 
 def _application() -> Any:
-    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-    from airflow.api_fastapi.core_api.security import (
-        get_user,
-        requires_access_dag,
-        requires_access_view,
-    )
-    from fastapi import Depends
-
     from ksc_ledger import settings
-    from ksc_ledger.ops_room.page import Gate, create_app
+    from ksc_ledger.ops_room.page import create_app
+    from ksc_ledger.orchestration.gates import page_gate
 
-    may_view = requires_access_view(AccessView.PLUGINS)
-
-    def signed_in(user: Any = Depends(get_user), _: None = Depends(may_view)) -> str:  # noqa: B008
-        return str(user.get_name())
-
-    return create_app(
-        settings.load(),
-        Gate(
-            signed_in=signed_in,
-            may_act=requires_access_dag("PUT", param_dag_id=WATCH_DAG),
-        ),
-    )
+    ours = settings.load()
+    return create_app(ours, page_gate(ours.page_users))
 
 
 class EstateLink(BaseOperatorLink):
@@ -73,8 +55,8 @@ class EstateLink(BaseOperatorLink):
             )
             server_code = str(found.rendered_map_index) if found else ""
             if _SERVER_CODE.fullmatch(server_code):
-                return f"{PREFIX}/may-chu/{server_code}"
-        return f"{PREFIX}/"
+                return f"{PAGE}/may-chu/{server_code}"
+        return f"{PAGE}/"
 
 
 class KscLedgerPlugin(AirflowPlugin):
@@ -84,22 +66,27 @@ class KscLedgerPlugin(AirflowPlugin):
     fastapi_apps: ClassVar[list[Any]] = [
         {
             "app": LazyApplication(_application),
-            "url_prefix": PREFIX,
+            "url_prefix": PAGE,
             "name": "KSC Ledger: Tình hình",
-        }
+        },
+        {
+            "app": LazyApplication(data_docs_plugin.application),
+            "url_prefix": DATA_DOCS,
+            "name": "KSC Ledger: kiểm tra dữ liệu",
+        },
     ]
     external_views: ClassVar[list[Any]] = [
         {
             "name": "Tình hình",
-            "href": f"{PREFIX}/",
+            "href": f"{PAGE}/",
             "destination": "nav",
             "url_route": "tinh-hinh",
-            "icon": f"{PREFIX}/static/icon.svg",
+            "icon": f"{PAGE}/static/icon.svg",
             "nav_top_level": True,
         },
         {
             "name": "Địa bàn",
-            "href": f"{PREFIX}/",
+            "href": f"{PAGE}/",
             "destination": "dag",
             "url_route": "dia-ban",
         },
@@ -107,7 +94,7 @@ class KscLedgerPlugin(AirflowPlugin):
     react_apps: ClassVar[list[Any]] = [
         {
             "name": "KSC Ledger",
-            "bundle_url": f"{PREFIX}/static/block.js",
+            "bundle_url": f"{PAGE}/static/block.js",
             "destination": "dashboard",
             "url_route": "tinh-hinh-khoi",
         }

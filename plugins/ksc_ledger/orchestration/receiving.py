@@ -22,9 +22,12 @@ from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of, vietnamese_date
 from ksc_ledger.orchestration.assets import REPORTS_ACCEPTED
 from ksc_ledger.orchestration.instants import as_of_at
+from ksc_ledger.orchestration.links import shows_checks
 from ksc_ledger.orchestration.process import die_with_parent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Engine
 
     from ksc_ledger.intake.examining import Directory
@@ -103,7 +106,11 @@ def receive_reports() -> dict[str, Any]:
         raise AirflowSkipException("Một lượt nhận báo cáo khác đang chạy.")
     try:
         receipts = receive(
-            places.inbox, places, directory_of(registry), now=now, gate=gate_of(settings, now)
+            places.inbox,
+            places,
+            directory_of(registry),
+            now=now,
+            gate=gate_of(settings, now, lambda page: shows_checks(context, page)),
         )
     finally:
         leases.release(engine, lease)
@@ -153,37 +160,26 @@ def directory_of(registry: Registry) -> Directory:
 
 
 def _seats_of(registry: Registry) -> Callable[[date], Mapping[str, int]]:
+    from ksc_ledger.rules.allocation_ledger import balances_on, with_those_below
+
     known: dict[date, Mapping[str, int]] = {}
 
     def seats(day: date) -> Mapping[str, int]:
         if day not in known:
-            known[day] = _seats_on(registry, day)
+            parents = {unit.unit_code: unit.parent_unit_code for unit in registry.units_on(day)}
+            known[day] = with_those_below(balances_on(registry.allocations, day), parents)
         return known[day]
 
     return seats
 
 
-def _seats_on(registry: Registry, day: date) -> Mapping[str, int]:
-    parents = {unit.unit_code: unit.parent_unit_code for unit in registry.units_on(day)}
-    found: dict[str, int] = {}
-    for entry in registry.allocations:
-        if not entry.is_in_force(day):
-            continue
-        for code, count in (
-            (entry.to_unit_code, entry.seat_count),
-            (entry.from_unit_code, -entry.seat_count),
-        ):
-            above = code
-            while above is not None:
-                found[above] = found.get(above, 0) + count
-                above = parents.get(above)
-    return found
-
-
-def gate_of(settings: Settings, now: datetime) -> Gate:
+def gate_of(
+    settings: Settings, now: datetime, shown: Callable[[Path | None], None] | None = None
+) -> Gate:
     """The suite of reports as the intake asks for it; its verdicts are kept for the marts.
 
     Great Expectations is imported when the first rows come, and not for a run without any.
+    ``shown`` is called with the page of what was said.
     """
     from ksc_ledger.intake.receive import gate_findings
 
@@ -191,7 +187,7 @@ def gate_of(settings: Settings, now: datetime) -> Gate:
         from ksc_ledger.quality.reports import judge_and_record
 
         root, places = settings.expectations, settings.places
-        return gate_findings(judge_and_record(rows, root=root, places=places, now=now))
+        return gate_findings(judge_and_record(rows, root=root, places=places, now=now, shown=shown))
 
     return gate
 

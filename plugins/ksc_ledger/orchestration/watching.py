@@ -7,7 +7,7 @@ import os
 import socket
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context
@@ -18,15 +18,20 @@ from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of, vietnamese_date
 from ksc_ledger.orchestration.assets import STATE_CHANGED
 from ksc_ledger.orchestration.instants import as_of_at
+from ksc_ledger.orchestration.links import PAGE, OutageLink, leads_to
 from ksc_ledger.orchestration.process import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    from airflow.sdk import Context
+    from sqlalchemy import Engine
 
     from ksc_ledger.alerts.outlets import FolderOutlet, SmtpOutlet
     from ksc_ledger.alerts.rounds import Round
     from ksc_ledger.collection.witness import Seen
+    from ksc_ledger.registry import Registry
     from ksc_ledger.rules.links_evidence import ProvinceWord
     from ksc_ledger.rules.links_model import Policy
     from ksc_ledger.settings import Settings
@@ -98,6 +103,8 @@ def watch_links() -> bool:
     )
     done.failed.update(without_policy)
     told = note_registry(engine, found, identity, now)
+    _measure(settings, engine, registry, now)
+    _show(context, done)
     _say(done)
     if not done.has_changed and not told:
         raise AirflowSkipException("Không có gì thay đổi.")  # so that the marts are not woken
@@ -118,6 +125,35 @@ def _endpoint(server_code: str) -> Endpoint:
             f"Chưa có kết nối ksc_{server_code}.",
             f"Tạo kết nối ksc_{server_code} (loại ksc) trong Admin → Connections.",
         ) from error
+
+
+def _measure(settings: Settings, engine: Engine, registry: Registry, now: datetime) -> None:
+    """Tell a monitoring system how old and how long everything is, where that is wanted."""
+    from ksc_ledger.orchestration import metrics
+
+    servers = registry.servers_on(vietnamese_date(now))
+
+    def figures() -> Iterator[metrics.Figure]:
+        yield from metrics.source_ages(settings, servers, now)
+        yield from metrics.outages(engine, registry, servers)
+        yield from metrics.mail_queue(engine, now)
+        yield from metrics.published_age(settings, datetime.now(UTC))
+
+    metrics.emit(settings, figures)
+
+
+def _show(context: Context, done: Round) -> None:
+    """Let the task's button lead to the one server whose outage began or ended in this tick."""
+    from ksc_ledger.rules.links_model import OutageClosed, OutageOpened
+
+    servers = {
+        effect.server_code
+        for effects in done.effects.values()
+        for effect in effects
+        if isinstance(effect, OutageOpened | OutageClosed)
+    }
+    if len(servers) == 1:
+        leads_to(context, OutageLink, f"{PAGE}/may-chu/{servers.pop()}")
 
 
 def _say(done: Round) -> None:
@@ -151,6 +187,7 @@ def deliver_mails() -> dict[str, int]:
     from ksc_ledger.alerts.policy import parents_of_units
     from ksc_ledger.alerts.roles import Directory, load_contacts
     from ksc_ledger.errors import LedgerError
+    from ksc_ledger.orchestration import metrics
     from ksc_ledger.registry import in_force
     from ksc_ledger.state import open_state, outbox
     from ksc_ledger.state.outbox import Channel
@@ -169,7 +206,10 @@ def deliver_mails() -> dict[str, int]:
         parents=parents_of_units(registry, vietnamese_date(now)),
     )
     sender = Sender(
-        address=settings.mail_from, name=settings.mail_from_name, reply_to=settings.mail_reply_to
+        address=settings.mail_from,
+        name=settings.mail_from_name,
+        reply_to=settings.mail_reply_to,
+        page=settings.page_url,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{context['run_id']}"
     counts: dict[str, int] = {}
@@ -197,6 +237,7 @@ def deliver_mails() -> dict[str, int]:
             counts[name] = counts.get(name, 0) + count
         if done.relay_error:
             log.error("%s: máy chủ thư không nhận: %s", channel, done.relay_error)
+    metrics.emit(settings, lambda: metrics.mail_queue(engine, now))
     if wrong:
         raise wrong[0]
     return counts

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,23 @@ def judge_reports(rows: Sequence[Mapping[str, Any]], *, root: Path) -> list[Verd
 
 
 def judge_and_record(
-    rows: Sequence[Mapping[str, Any]], *, root: Path, places: Places, now: datetime
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    root: Path,
+    places: Places,
+    now: datetime,
+    shown: Callable[[Path | None], None] | None = None,
 ) -> list[Verdict]:
-    """Judge a batch, and keep what was said of each report for the marts and the Data Docs."""
+    """Judge a batch, and keep what was said of each report for the marts and the Data Docs.
+
+    ``shown`` is called with the page of what was said.
+    """
     verdicts = judge_reports(rows, root=root)
     by_report = verdicts_by_report(rows, verdicts)
     keep(by_report, places, now)
-    data_docs.record(data_docs.Kind.REPORTS, by_report, places, now)
+    page = data_docs.record(data_docs.Kind.REPORTS, by_report, places, now)
+    if shown is not None:
+        shown(page)
     return verdicts
 
 

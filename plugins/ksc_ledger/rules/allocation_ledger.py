@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.rules.figures import count, written_date
@@ -43,6 +43,49 @@ class Entry:
         return self.valid_from_date <= day and (
             self.valid_to_date is None or day <= self.valid_to_date
         )
+
+
+class Movement(Protocol):
+    """What of an entry moves seats: an ``Entry``, or the registry's row of the same names."""
+
+    @property
+    def from_unit_code(self) -> str | None: ...
+
+    @property
+    def to_unit_code(self) -> str | None: ...
+
+    @property
+    def seat_count(self) -> int: ...
+
+    def is_in_force(self, day: date) -> bool: ...
+
+
+def balances_on(entries: Iterable[Movement], day: date) -> dict[str, int]:
+    """The seats that each unit itself holds, of every unit that an entry in force that day names."""
+    found: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        if entry.is_in_force(day):
+            if entry.from_unit_code is not None:
+                found[entry.from_unit_code] -= entry.seat_count
+            if entry.to_unit_code is not None:
+                found[entry.to_unit_code] += entry.seat_count
+    return dict(found)
+
+
+def with_those_below(
+    balances: Mapping[str, int], parents: Mapping[str, str | None]
+) -> dict[str, int]:
+    """The seats of each unit and of all units below it.
+
+    ``parents`` are the units of the day; a holder that is none of them counts for itself alone.
+    """
+    found: dict[str, int] = defaultdict(int)
+    for holder, seats in balances.items():
+        code: str | None = holder
+        while code is not None:
+            found[code] += seats
+            code = parents.get(code)
+    return dict(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +126,7 @@ class Ledger:
 
     def balances(self, day: date) -> dict[str, int]:
         """Every unit that an entry in force that day names, holders of 0 included."""
-        found: dict[str, int] = defaultdict(int)
-        for entry in self.entries:
-            if entry.is_in_force(day):
-                if entry.from_unit_code is not None:
-                    found[entry.from_unit_code] -= entry.seat_count
-                if entry.to_unit_code is not None:
-                    found[entry.to_unit_code] += entry.seat_count
-        return dict(found)
+        return balances_on(self.entries, day)
 
     def pool(self, day: date) -> int:
         """Seats that came from outside and have not gone back: what all units together hold."""

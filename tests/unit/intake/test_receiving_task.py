@@ -50,6 +50,7 @@ def run(places: Places, monkeypatch: pytest.MonkeyPatch) -> Run:
             "dag_run": SimpleNamespace(conf={"as_of_at": conf} if conf else {}, run_type=run_type),
             "run_id": "test",
             "outlet_events": {REPORTS_ACCEPTED: event},
+            "ti": SimpleNamespace(xcom_push=lambda **_: None),
         }
         monkeypatch.setattr(receiving, "get_current_context", lambda: context)
         try:

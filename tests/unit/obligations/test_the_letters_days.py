@@ -536,11 +536,13 @@ def test_the_task_writes_letter_forms_and_sheets_and_mails_each_sheet_to_its_uni
         "unit_code": "dtp_872",
         "unit_sheets": "mail",
     }
+    buttons: dict[str, str] = {}
     context = {
         "params": params,
         "run_id": "test",
         "dag_run": SimpleNamespace(conf={"as_of_at": "2022-10-14T08:00:00+07:00"}),
         "outlet_events": defaultdict(SimpleNamespace),
+        "ti": SimpleNamespace(xcom_push=lambda **pushed: buttons.update(pushed)),
     }
     monkeypatch.setenv("KSC_LEDGER_HOME", str(places.home))
     monkeypatch.setenv("KSC_LEDGER_REGISTRY", str(way.settings.registry))
@@ -554,6 +556,7 @@ def test_the_task_writes_letter_forms_and_sheets_and_mails_each_sheet_to_its_uni
     files = lettering.write_letter()
     assert Counter(Path(name).suffix for name in files) == {".docx": 28, ".json": 28, ".xlsx": 28}
     assert all((places.letters / name).is_file() for name in files)
+    assert buttons["value"] == "/tinh-hinh/cong-van/dong_thap/2022-10-12-don_doc-dtp_872"
     assert lettering.write_letter() == files
     queued = outbox.mails(open_state(way.settings.state_url))
     sheets = [mail for mail in queued if mail.mail_kind == "unit_sheet"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -154,12 +155,26 @@ def write(file: Path, *, is_masked: bool, more: str = "", version: str = "v1") -
     beside.replace(file)
 
 
+def write_letters(folder: Path) -> None:
+    """A letter about each district, and beside one of them a sheet that names machines."""
+    folder.mkdir(parents=True)
+    for unit_code, subject in (("tm", HTML + JINJA + BIDI), ("lv", "Về việc cài đặt Lấp Vò")):
+        stem = f"2022-10-12-don_doc-{unit_code}"
+        proof = {"subject": subject, "issuer": "UBND huyện", "snapshot_id": "snap-1"}
+        (folder / f"{stem}.json").write_text(json.dumps(proof), "utf-8")
+        (folder / f"{stem}.docx").write_bytes(b"letter")
+        (folder / f"{stem}.xlsx").write_bytes(b"annex")
+    (folder / "2022-10-12-phieu_don_vi-tm.json").write_text("{}", "utf-8")
+    (folder / "2022-10-12-phieu_don_vi-tm.docx").write_bytes(b"names of machines")
+
+
 def a_home(folder: Path) -> Settings:
     """A home with both files, an open outage and the map of users, in rehearsal at NOW."""
     settings = settings_module.load({"KSC_LEDGER_HOME": str(folder)})
     write(settings.places.named_marts_file, is_masked=False)
     write(settings.places.marts_file, is_masked=True)
     settings.page_users.write_text(USERS, "utf-8")
+    write_letters(settings.places.letters / "dt")
     settings.places.rehearsal_mark.touch()
     settings.places.state.mkdir(exist_ok=True)
     settings.places.clock_file.write_text(

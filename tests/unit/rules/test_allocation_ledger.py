@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.rules.allocation_ledger import (
+    ONE_DAY,
     Entry,
     EntryKind,
     Ledger,
     Reallocation,
     SeatPosition,
     approval,
+    balances_on,
     propose,
+    with_those_below,
 )
 
 LETTER = "UBND huyện Tháp Mười, công văn tháng 10/2022, danh sách phân bổ"
@@ -51,6 +54,31 @@ TO_PNV = an_entry(
 
 
 # --- Balances ------------------------------------------------------------------------------------
+
+
+def test_seats_of_a_unit_with_all_below_it_count_each_seat_once() -> None:
+    parents = {"dtp": None, "dtp_872": "dtp", "pnv": "dtp_872"}
+    ledger = Ledger.of([GRANT, TO_PNV])
+    assert with_those_below(ledger.balances(START), parents) == {
+        "dtp": 330,
+        "dtp_872": 330,
+        "pnv": 12,
+    }
+    # A seat that was handed up again is the upper unit's own; a holder that is no unit of the day stands alone.
+    assert with_those_below({"pnv": 0, "gone": 5}, parents) == {
+        "pnv": 0,
+        "dtp_872": 0,
+        "dtp": 0,
+        "gone": 5,
+    }
+    assert with_those_below({}, parents) == {}
+
+
+def test_balances_of_the_registrys_rows_are_those_of_the_ledger() -> None:
+    assert balances_on([GRANT, TO_PNV], START) == Ledger.of([GRANT, TO_PNV]).balances(START)
+    assert balances_on([GRANT], START - ONE_DAY) == {}
+    assert balances_on([GRANT], END) == {"dtp_872": 330}
+    assert balances_on([GRANT], END + ONE_DAY) == {}
 
 
 def test_a_transfer_takes_from_one_what_it_gives_to_the_other() -> None:
