@@ -7,7 +7,7 @@ liên kết. Người đọc không bao giờ thấy bảng dở dang; nếu ki�
 
 **Đọc** `landing/snapshot/`, danh mục · **Ghi** `warehouse/ledger.duckdb`, `marts/` · **Đánh thức** `watch_deadlines`
 
-Sổ tay xử lý: docs/runbooks/build_marts.md
+[Sổ tay xử lý](tinh-hinh/so-tay/build_marts) (docs/runbooks/build_marts.md)
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ksc_ledger.orchestration.assets import (
     STATE_CHANGED,
 )
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
+from ksc_ledger.orchestration.lateness import late_after
 from ksc_ledger.orchestration.links import linked
 
 
@@ -35,6 +36,7 @@ from ksc_ledger.orchestration.links import linked
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=50),
+    deadline=late_after(minutes=30),
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     dag_display_name="Dựng kho số liệu",

@@ -8,7 +8,7 @@ làm giảm số liệu: số liệu tốt gần nhất được giữ, kèm tu�
 
 **Đọc** kết nối `ksc_<server_code>` · **Ghi** `landing/`, `quarantine/` · **Đánh thức** `build_marts`
 
-Sổ tay xử lý: docs/runbooks/collect_endpoints.md
+[Sổ tay xử lý](tinh-hinh/so-tay/collect_endpoints) (docs/runbooks/collect_endpoints.md)
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ksc_ledger.orchestration import collecting
 from ksc_ledger.orchestration.assets import LANDED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
 from ksc_ledger.orchestration.instants import aware
+from ksc_ledger.orchestration.lateness import late_after
 from ksc_ledger.orchestration.links import linked
 
 
@@ -31,6 +32,7 @@ from ksc_ledger.orchestration.links import linked
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=50),
+    deadline=late_after(minutes=45),
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     dag_display_name="Thu thập trạng thái máy trạm",

@@ -7,7 +7,7 @@ nào bị bỏ. Ô bị bỏ qua (màu hồng) nghĩa là không có thư chờ.
 
 **Đọc** hộp thư đi, `contacts.csv` · **Ghi** kết quả từng người nhận; bảng `fct_mail` có kết quả ở lần dựng kho kế tiếp
 
-Sổ tay xử lý: docs/runbooks/deliver_mail.md
+[Sổ tay xử lý](tinh-hinh/so-tay/deliver_mail) (docs/runbooks/deliver_mail.md)
 """
 
 from __future__ import annotations

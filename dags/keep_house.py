@@ -8,7 +8,7 @@ nay không có bản sao lưu dùng được**: xử lý trong ngày.
 
 **Đọc** `warehouse/`, `state/`, `marts/` · **Ghi** `backups/`, `marts/units/` · **Dọn** `landing/`, `backups/`
 
-Sổ tay xử lý: docs/runbooks/keep_house.md
+[Sổ tay xử lý](tinh-hinh/so-tay/keep_house) (docs/runbooks/keep_house.md)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from airflow.sdk import CronTriggerTimetable, TriggerRule, dag, task
 
 from ksc_ledger.orchestration import keeping
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
+from ksc_ledger.orchestration.lateness import late_after
 
 
 @dag(
@@ -27,6 +28,7 @@ from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
+    deadline=late_after(minutes=90),
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     dag_display_name="Giữ nhà",

@@ -7,7 +7,7 @@ Mười phút một lần lấy các tệp trong `inbox/<mã đơn vị>/` (và 
 
 **Đọc** `inbox/`, danh mục, kết nối `imap_reports` · **Ghi** `landing/reports/`, `quarantine/`, hộp thư đi · **Đánh thức** `build_marts`
 
-Sổ tay xử lý: docs/runbooks/receive_unit_reports.md
+[Sổ tay xử lý](tinh-hinh/so-tay/receive_unit_reports) (docs/runbooks/receive_unit_reports.md)
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from airflow.sdk import dag, task
 from ksc_ledger.orchestration import receiving
 from ksc_ledger.orchestration.assets import REPORTS_ACCEPTED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
+from ksc_ledger.orchestration.lateness import late_after
 from ksc_ledger.orchestration.links import linked
 
 
@@ -29,6 +30,7 @@ from ksc_ledger.orchestration.links import linked
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=50),
+    deadline=late_after(minutes=30),
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     dag_display_name="Nhận báo cáo của đơn vị",

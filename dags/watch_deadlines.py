@@ -8,7 +8,7 @@ hằng ngày và sau mỗi lần xuất bản số liệu. Ô bị bỏ qua (mà
 
 **Đọc** danh mục, `marts/`, `inbox/` · **Ghi** cơ sở dữ liệu vận hành · **Đánh thức** `build_marts` khi có thay đổi
 
-Sổ tay xử lý: docs/runbooks/watch_deadlines.md
+[Sổ tay xử lý](tinh-hinh/so-tay/watch_deadlines) (docs/runbooks/watch_deadlines.md)
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
 from ksc_ledger.orchestration import deadlines
 from ksc_ledger.orchestration.assets import MARTS_PUBLISHED, STATE_CHANGED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
+from ksc_ledger.orchestration.lateness import late_after
 
 
 @dag(
@@ -31,6 +32,7 @@ from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=20),
+    deadline=late_after(minutes=15),
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     dag_display_name="Theo dõi thời hạn",

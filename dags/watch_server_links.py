@@ -8,7 +8,7 @@ nghĩa là không có gì thay đổi.
 
 **Đọc** kết nối `ksc_<server_code>` · **Ghi** cơ sở dữ liệu vận hành · **Đánh thức** `build_marts` khi có thay đổi
 
-Sổ tay xử lý: docs/runbooks/watch_server_links.md
+[Sổ tay xử lý](tinh-hinh/so-tay/watch_server_links) (docs/runbooks/watch_server_links.md)
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from airflow.sdk import dag, task
 from ksc_ledger.orchestration import watching
 from ksc_ledger.orchestration.assets import STATE_CHANGED
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
+from ksc_ledger.orchestration.lateness import late_after
+from ksc_ledger.orchestration.links import OutageLink, linked
 
 
 @dag(
@@ -28,6 +30,7 @@ from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=10),
+    deadline=late_after(minutes=10),
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     dag_display_name="Theo dõi kết nối máy chủ huyện",
@@ -38,7 +41,7 @@ def watch_server_links() -> None:
     def watch() -> bool:
         return watching.watch_links()
 
-    watch()
+    linked(watch(), OutageLink)
 
 
 watch_server_links()

@@ -8,7 +8,7 @@ Phiếu đơn vị nêu tên máy, chỉ gửi cho chính đơn vị đó (tham 
 
 **Đọc** danh mục, `marts/` · **Ghi** `letters/<địa bàn>/`
 
-Sổ tay xử lý: docs/runbooks/write_letters.md
+[Sổ tay xử lý](tinh-hinh/so-tay/write_letters) (docs/runbooks/write_letters.md)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from airflow.sdk import Param, dag, task
 
 from ksc_ledger.orchestration import lettering
 from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
+from ksc_ledger.orchestration.links import LetterLink, linked
 
 CODE = "^[a-z0-9_]{2,32}$"
 
@@ -67,7 +68,7 @@ def write_letters() -> None:
     def write() -> list[str]:
         return lettering.write_letter()
 
-    write()
+    linked(write(), LetterLink)
 
 
 write_letters()

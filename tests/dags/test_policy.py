@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_a_dag_keeps_the_policy(bag: Any, dag_id: str) -> None:
     from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, Tag
 
     dag = bag.dags[dag_id]
-    assert dag.doc_md
+    assert f"[Sổ tay xử lý](tinh-hinh/so-tay/{dag_id})" in dag.doc_md
     assert dag.dag_display_name != dag_id
     assert dag.catchup is False
     assert dag.max_active_runs == 1
@@ -70,24 +71,62 @@ def test_a_dag_keeps_the_policy(bag: Any, dag_id: str) -> None:
         assert item.execution_timeout is not None
 
 
+def test_every_mapped_task_is_named_by_what_it_is_about(bag: Any) -> None:
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+    mapped = [
+        task for dag in bag.dags.values() for task in dag.tasks if isinstance(task, MappedOperator)
+    ]
+    assert [task.task_id for task in mapped] == ["ask_server"]
+    assert all(task.partial_kwargs["map_index_template"] for task in mapped)
+
+
+# A person waits in front of a letter, and a mail about late mails would wait with them.
+WITHOUT_DEADLINE = {"write_letters", "deliver_mail"}
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_a_run_that_is_late_is_told(bag: Any, dag_id: str) -> None:
+    """The alert as the scheduler and the triggerer find it again in Airflow's database."""
+    from airflow._shared.module_loading import import_string
+    from airflow.sdk import DeadlineReference
+
+    alerts = bag.dags[dag_id].deadline or []
+    assert bool(alerts) is (dag_id not in WITHOUT_DEADLINE)
+    for alert in alerts:
+        assert alert.reference == DeadlineReference.DAGRUN_QUEUED_AT
+        assert alert.interval <= bag.dags[dag_id].dagrun_timeout
+        assert inspect.iscoroutinefunction(import_string(alert.callback.path))
+        assert alert.callback.kwargs == {"allowed_minutes": alert.interval.total_seconds() / 60}
+
+
 @pytest.mark.parametrize(
-    ("dag_id", "task_id"),
+    ("button", "tasks"),
     [
-        ("collect_endpoints", "judge_landed"),
-        ("receive_unit_reports", "receive"),
-        ("build_marts", "build"),
+        (
+            "Kiểm tra dữ liệu",
+            {
+                ("collect_endpoints", "judge_landed"),
+                ("receive_unit_reports", "receive"),
+                ("build_marts", "build"),
+            },
+        ),
+        ("Sự cố", {("watch_server_links", "watch")}),
+        ("Công văn", {("write_letters", "write")}),
     ],
 )
-def test_a_task_that_judges_data_leads_to_what_was_said(
-    bag: Any, dag_id: str, task_id: str
+def test_a_button_stands_on_the_tasks_that_it_is_about(
+    bag: Any, button: str, tasks: set[tuple[str, str]]
 ) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
-    written = DagSerialization.to_dict(bag.dags[dag_id])
-    tasks = {one["__var"]["task_id"]: one["__var"] for one in written["dag"]["tasks"]}
-    links = {name: list(task.get("_operator_extra_links", {})) for name, task in tasks.items()}
-    assert "Kiểm tra dữ liệu" in links.pop(task_id)
-    assert not any("Kiểm tra dữ liệu" in found for found in links.values())
+    found = {
+        (dag_id, task["__var"]["task_id"])
+        for dag_id, dag in bag.dags.items()
+        for task in DagSerialization.to_dict(dag)["dag"]["tasks"]
+        if button in task["__var"].get("_operator_extra_links", {})
+    }
+    assert found == tasks
 
 
 @pytest.mark.parametrize("file", DAGS, ids=lambda file: file.stem)

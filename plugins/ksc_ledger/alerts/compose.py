@@ -64,7 +64,25 @@ REPORT_SUBJECTS = {"licence": "BẢN QUYỀN", "malware": "MÃ ĐỘC", "unit_sh
 
 # Of the registry's files; the engineers' mail.
 CONFIG_SUBJECTS = {"config_invalid": "DANH MỤC SAI"}
-_ALL_SUBJECTS = SUBJECTS | DEADLINE_SUBJECTS | RECEIPT_SUBJECTS | REPORT_SUBJECTS | CONFIG_SUBJECTS
+# Of runs of this product itself; the engineers' mail.
+LATE_SUBJECTS = {"run_late": "CHẠY TRỄ"}
+ALL_SUBJECTS = (
+    SUBJECTS
+    | DEADLINE_SUBJECTS
+    | RECEIPT_SUBJECTS
+    | REPORT_SUBJECTS
+    | CONFIG_SUBJECTS
+    | LATE_SUBJECTS
+)
+# What to do about a mail stands in docs/runbooks/<name>.md; of a late run in that of its DAG.
+RUNBOOKS = {
+    **dict.fromkeys(SUBJECTS | CONFIG_SUBJECTS, "watch_server_links"),
+    **dict.fromkeys(DEADLINE_SUBJECTS, "watch_deadlines"),
+    **dict.fromkeys(RECEIPT_SUBJECTS, "receive_unit_reports"),
+    "licence": "watch_deadlines",
+    "malware": "watch_deadlines",
+    "unit_sheet": "write_letters",
+}
 
 CAUSES = {
     "server": "máy chủ hoặc trụ sở ngừng hoạt động (không trả lời cả tỉnh lẫn hệ thống giám sát)",
@@ -95,11 +113,15 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Who signs the mails and who is answered to."""
+    """Who signs the mails and who is answered to.
+
+    ``page``: the address of the page "Tình hình" as readers reach it; blank: mails have no links.
+    """
 
     address: str
     name: str
     reply_to: str
+    page: str = ""
 
 
 def clean(text: str, longest: int | None = None) -> str:
@@ -142,7 +164,9 @@ def compose(
     message = MIMEMultipart("mixed", boundary=f"{_boundary(mail)}_m") if attachments else text
     try:
         subject = subject_of(mail)
-        parts = [_rendered(mail, kind, is_merged=is_merged) for kind in ("plain", "html")]
+        parts = [
+            _rendered(mail, kind, sender.page, is_merged=is_merged) for kind in ("plain", "html")
+        ]
     except Exception:
         # Whatever is wrong with a template or its facts: a plain mail is better than silence.
         log.exception("no template for %s, sending a plain mail", mail.message_id)
@@ -177,7 +201,7 @@ def compose(
 
 def _prefix(mail: Mail) -> str:
     stage = REHEARSAL if mail.is_rehearsal else ""
-    return f"{stage}[KSC][{_ALL_SUBJECTS[mail.kind]}]"
+    return f"{stage}[KSC][{ALL_SUBJECTS[mail.kind]}]"
 
 
 def _address(name: str, address: str) -> str:
@@ -286,7 +310,21 @@ def _environment(kind: str) -> Environment:
     return environment
 
 
-def _rendered(mail: Mail, kind: str, *, is_merged: bool) -> MIMEText:
+def runbook_of(mail: Mail) -> str:
+    """The name of the runbook that says what to do about a mail."""
+    return str(mail.facts["dag_id"]) if mail.kind in LATE_SUBJECTS else RUNBOOKS[mail.kind]
+
+
+def _ways(mail: Mail, page: str) -> dict[str, str]:
+    """Where a reader goes on from here: the runbook, and the server on the page."""
+    runbook = runbook_of(mail)
+    return {
+        "runbook": f"{page}/so-tay/{runbook}" if page else f"docs/runbooks/{runbook}.md",
+        "server_page": f"{page}/may-chu/{mail.server_code}" if page and mail.server_code else "",
+    }
+
+
+def _rendered(mail: Mail, kind: str, page: str, *, is_merged: bool) -> MIMEText:
     facts = {
         name: clean(value) if isinstance(value, str) else value
         for name, value in mail.facts.items()
@@ -300,6 +338,7 @@ def _rendered(mail: Mail, kind: str, *, is_merged: bool) -> MIMEText:
             step=mail.step,
             is_rehearsal=mail.is_rehearsal,
             is_merged=is_merged,
+            **_ways(mail, page),
         )
     )
     if kind == "plain":
@@ -320,7 +359,7 @@ def _plain_mail(mail: Mail) -> tuple[str, list[MIMEText]]:
         ]
     )
     stage = _ascii(REHEARSAL) if mail.is_rehearsal else ""
-    kind = _ascii(_ALL_SUBJECTS.get(mail.kind, mail.kind.upper()))
+    kind = _ascii(ALL_SUBJECTS.get(mail.kind, mail.kind.upper()))
     place = _ascii(clean(str(mail.facts.get("place", "")), _LONGEST_PLACE))
     subject = f"{stage}[KSC][{kind}] {place or mail.server_code or mail.estate_code}"
     body = "\n".join(clean(line, 500) for line in text.split("\n"))

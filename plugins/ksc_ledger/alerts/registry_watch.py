@@ -56,7 +56,7 @@ def note_registry(
                 step=news.step,
                 role=ROLE,
                 estate_code=code,
-                unit_code=_unit_of(found.registry, code, now),
+                unit_code=engineers_unit(found.registry, code, now),
                 channel=outbox.Channel.ENGINEERS,
                 created_at=now,
                 facts=_facts(news, name, mistakes, found.registry.sha256),
@@ -91,7 +91,7 @@ def _sha256(mistakes: Sequence[Mistake]) -> str | None:
     return hashlib.sha256("\n".join(sorted(str(one) for one in mistakes)).encode()).hexdigest()
 
 
-def _unit_of(registry: Registry, estate_code: str, now: datetime) -> str:
+def engineers_unit(registry: Registry, estate_code: str, now: datetime) -> str:
     """The unit of the estate's province: where its engineers hold their role."""
     ours = [one for one in registry.servers if one.estate_code == estate_code]
     in_force = [one for one in ours if one.is_in_force(vietnamese_date(now))]

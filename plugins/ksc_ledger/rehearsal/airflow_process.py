@@ -46,6 +46,7 @@ def environment(
     return kept | {
         "KSC_LEDGER_HOME": str(places.home),
         "KSC_LEDGER_REGISTRY": str(registry),
+        "KSC_LEDGER_PAGE_URL": f"{url}/tinh-hinh",
         "GX_ANALYTICS_ENABLED": "false",
         "AIRFLOW_HOME": str(places.airflow),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -114,18 +115,23 @@ class Airflow:
             database.execute("pragma journal_mode = wal")
 
     def start(self) -> None:
-        for name, words in COMPONENTS.items():
-            with self._log(name).open("wb") as output:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", *words],
-                    env=self.env,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                    preexec_fn=_end_with_parent,
-                )
-        remember_processes(self.places, [process.pid for process in self.processes.values()])
+        for name in COMPONENTS:
+            self.start_component(name)
+
+    def start_component(self, name: str) -> None:
+        """Start one of COMPONENTS; its log goes on where a former process of it ended."""
+        with self._log(name).open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *COMPONENTS[name]],
+                env=self.env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        self.processes[name] = process
+        remember_processes(self.places, [process.pid])
 
     def check_alive(self) -> None:
         """Raise when a component has ended, with the end of its log."""

@@ -493,6 +493,16 @@ def mails(engine: Engine) -> list[MailRow]:
         return [MailRow(**row) for row in rows]
 
 
+def facts_since(connection: Connection, kind: str, since: datetime) -> list[Mapping[str, Any]]:
+    """The facts of the mails of a kind that were called for after an instant, newest first."""
+    rows = connection.execute(
+        select(OUTBOX.c.facts)
+        .where(OUTBOX.c.mail_kind == kind, OUTBOX.c.created_at > since)
+        .order_by(OUTBOX.c.created_at.desc())
+    ).scalars()
+    return [json.loads(facts) for facts in rows]
+
+
 def waiting_channels(engine: Engine) -> set[Channel]:
     """The channels on which a mail waits to be sent: a cheap look before anything heavier."""
     with reading(engine) as connection:
