@@ -99,9 +99,13 @@ def complaints(findings: Iterable[Finding], waivers: Sequence[Waiver], today: da
 
 def findings_in(report: Mapping[str, Any]) -> list[Finding]:
     """What pip-audit's JSON says. Raises AuditError when a package was not looked up."""
-    skipped = [one["name"] for one in report["dependencies"] if "skip_reason" in one]
+    asked = report["dependencies"]
+    skipped = {one["name"]: one["skip_reason"] for one in asked if "skip_reason" in one}
     if skipped:
-        raise AuditError(f"not looked up: {', '.join(sorted(skipped))}")
+        first, reason = next(iter(sorted(skipped.items())))
+        raise AuditError(
+            f"{len(skipped)} of {len(asked)} packages were not looked up, {first} because: {reason}"
+        )
     return [
         Finding(
             package=package["name"],
@@ -110,7 +114,7 @@ def findings_in(report: Mapping[str, Any]) -> list[Finding]:
             aliases=frozenset(one["aliases"]) - {one["id"]},
             fixed_in=tuple(one["fix_versions"]),
         )
-        for package in report["dependencies"]
+        for package in asked
         for one in package["vulns"]
     ]
 

@@ -167,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         "không hỏi Airflow",
     )
     doctor.add_argument("--send-to", metavar="ĐỊA_CHỈ", help="gửi một thư thử tới địa chỉ này")
+    doctor.add_argument("--all", action="store_true", help="kể cả từng mục đã đạt")
     doctor.add_argument("--json", action="store_true", help="in dạng JSON")
     doctor.set_defaults(run=_doctor)
 
@@ -330,7 +331,7 @@ def _doctor(given: argparse.Namespace) -> int:
         airflow_zone=zone,
     )
     findings = examine(settings, wish, clock_of(settings.places))
-    print(as_json(findings) if given.json else as_text(findings))
+    print(as_json(findings) if given.json else as_text(findings, is_whole=given.all))
     return EXIT_STATUS[worst(findings)]
 
 

@@ -89,7 +89,7 @@ def _below(
     found: list[Finding] = []
     for server in below:
         child = by_name.pop(matching_key(server.console_name or ""), None)
-        found += [_district(province, server, child)]
+        found.append(_district(province, server, child))
     if by_name:
         names = ", ".join(f"«{child.display_name}»" for child in by_name.values())
         found.append(
@@ -102,12 +102,12 @@ def _below(
                 "không cần làm gì.",
             )
         )
-    elif below and all(not one.remedy for one in found):
+    elif below and all(one.is_well for one in found):
         said = (
             f"Máy chủ tỉnh biết cả {len(below)} máy chủ huyện trong danh mục và đang nối với chúng."
         )
         return [well(Check.DISTRICTS, province.server_code, said)]
-    return [one for one in found if one.remedy]
+    return [one for one in found if not one.is_well]
 
 
 def _district(province: Server, server: Server, child: ChildServer | None) -> Finding:

@@ -87,6 +87,10 @@ class Finding:
     code: str = OK
 
     @property
+    def is_well(self) -> bool:
+        return self.verdict is Verdict.OK
+
+    @property
     def looked_at(self) -> str:
         label = LABELS[self.check]
         return f"{self.subject}: {label}" if self.subject else label

@@ -204,7 +204,7 @@ def warehouse(settings: Settings) -> Finding:
             "",
             "warehouse_older_storage",
             f"Kho dùng định dạng lưu trữ DuckDB {found.storage_version}, cũ hơn định dạng của phần mềm.",
-            "Vẫn dùng được. Để chuyển sang định dạng mới: dừng Airflow, chạy ksc-ledger rebuild.",
+            "Không cần làm gì: lượt build_marts kế tiếp tự chuyển sang định dạng mới.",
         )
     return well(
         Check.WAREHOUSE,

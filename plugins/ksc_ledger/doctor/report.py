@@ -6,19 +6,28 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from ksc_ledger.doctor.findings import Finding, Verdict, worst
+from ksc_ledger.doctor.findings import LABELS, Finding, Verdict, worst
 
 EXIT_STATUS = {Verdict.OK: 0, Verdict.WARN: 1, Verdict.FAIL: 2}
 _MARKS = {Verdict.OK: "[ĐẠT]", Verdict.WARN: "[CHÚ Ý]", Verdict.FAIL: "[LỖI]"}
 
 
-def as_text(findings: Sequence[Finding]) -> str:
-    """Every finding in its place, complaints with what to do, and a sum at the end."""
+def as_text(findings: Sequence[Finding], *, is_whole: bool = False) -> str:
+    """Complaints with what to do, then what is well by the thing it is about, then a sum.
+
+    ``is_whole``: every finding in its place instead.
+    """
     lines: list[str] = []
     for one in findings:
-        lines.append(f"{_MARKS[one.verdict]} {one.looked_at}: {one.said}")
+        if is_whole or not one.is_well:
+            lines.append(f"{_MARKS[one.verdict]} {one.looked_at}: {one.said}")
         if one.remedy:
             lines.append(f"        Cách khắc phục: {one.remedy}")
+    if not is_whole:
+        well = _what_is_well(findings)
+        lines += [
+            f"{_MARKS[Verdict.OK]} {thing}: {', '.join(seen)}." for thing, seen in well.items()
+        ]
     counts = Counter(one.verdict for one in findings)
     if worst(findings) is Verdict.OK:
         lines.append(f"Đã xem {len(findings)} mục, không có gì phải sửa.")
@@ -27,6 +36,17 @@ def as_text(findings: Sequence[Finding]) -> str:
             f"Đã xem {len(findings)} mục: {counts[Verdict.FAIL]} lỗi, {counts[Verdict.WARN]} điều cần chú ý."
         )
     return "\n".join(lines)
+
+
+def _what_is_well(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """The labels of the good findings, by server, connection or file."""
+    found: dict[str, list[str]] = {}
+    for one in findings:
+        if one.is_well:
+            labels = found.setdefault(one.subject or "chung", [])
+            if LABELS[one.check] not in labels:
+                labels.append(LABELS[one.check])
+    return found
 
 
 def as_json(findings: Sequence[Finding]) -> str:

@@ -111,7 +111,7 @@ def _is_reached(endpoint: Endpoint, budget: Budget, real_now: datetime, seen: Se
     for step in (_name, _road):
         finding = step(endpoint, budget)
         seen.findings.append(finding)
-        if finding.remedy:
+        if not finding.is_well:
             return False
     found, is_open = _certificate(endpoint, budget, real_now)
     seen.findings += found
@@ -126,6 +126,8 @@ def _name(endpoint: Endpoint, _: Budget) -> Finding:
         fault = faults.unknown_name(endpoint)
         return failed(Check.NAME, code, "name_unknown", fault.text, fault.remedy)
     addresses = sorted({str(one[4][0]) for one in found})
+    if addresses == [endpoint.host]:
+        return well(Check.NAME, code, f"{endpoint.host} là địa chỉ IP, không cần DNS.")
     return well(Check.NAME, code, f"{endpoint.host} là {', '.join(addresses[:_SHOWN_AT_MOST])}.")
 
 
@@ -528,8 +530,8 @@ def _ask_keys(client: KscClient, patient: Patient, seen: Seen) -> None:
                 code,
                 "no_right_keys",
                 f"{fault.text} Số liệu máy vẫn đủ, nhưng không có số liệu bản quyền và hạn khóa.",
-                "Cấp cho vai trò của tài khoản quyền đọc khóa cấp phép (General features: Key management, "
-                "chỉ Read).",
+                "Cấp cho vai trò của tài khoản quyền Read với khóa cấp phép (theo tài liệu nằm trong “General "
+                "features: Basic functionality”; tên vùng quyền khác nhau giữa các phiên bản KSC).",
             )
         )
     except SourceFault as fault:

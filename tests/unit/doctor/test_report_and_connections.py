@@ -45,6 +45,8 @@ def test_the_text_says_what_is_wrong_and_what_to_do() -> None:
     assert "[LỖI] dtp: đăng nhập: Bị từ chối." in text
     assert "Cách khắc phục: Đổi mật khẩu." in text
     assert text.endswith("Đã xem 3 mục: 1 lỗi, 1 điều cần chú ý.")
+    assert "[ĐẠT] chung: ổ đĩa." in text
+    assert "[ĐẠT] ổ đĩa: Còn trống 9 MB." in as_text([WELL, FAIL], is_whole=True)
     assert as_text([WELL]).endswith("Đã xem 1 mục, không có gì phải sửa.")
 
 
