@@ -3,7 +3,7 @@
 -- noqa: disable=RF02
 -- (the columns left out by `exclude` belong to the table before the dot)
 
-create or replace temp table before_load as
+create or replace temp view before_load as
 select *
 from hist.cur
 where server_code = getvariable('server_code');

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from ksc_ledger.rules.text import is_invisible, nfc
+from ksc_ledger.rules.text import nfc, without_invisible
 
 CODE = re.compile(r"[a-z0-9_]{2,32}")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -44,7 +44,7 @@ def shown(value: object) -> str:
 
 def _clean(value: str) -> str:
     """NFC, single blanks, without invisible signs: what a person sees in the cell."""
-    return " ".join("".join(sign for sign in nfc(value) if not is_invisible(sign)).split())
+    return " ".join(without_invisible(nfc(value)).split())
 
 
 def _required(read: Callable[[str], Any]) -> BeforeValidator:

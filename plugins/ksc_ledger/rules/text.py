@@ -41,6 +41,14 @@ def is_invisible(sign: str) -> bool:
     return unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Co", "Cn"} or sign in _BLANK_LETTERS
 
 
+def without_invisible(text: str) -> str:
+    """The text without the signs that is_invisible names."""
+    # Printable is all that Unicode does not call other: then only letters may draw nothing.
+    if text.isprintable() and _BLANK_LETTERS.isdisjoint(text):
+        return text
+    return "".join(sign for sign in text if not is_invisible(sign))
+
+
 def strip_suffix(name: str) -> str:
     """A device's name without the ``~~n`` (older: ``~n``) that a server adds to a duplicate."""
     stem = name.rstrip("0123456789")
@@ -58,7 +66,7 @@ def matching_key(text: str) -> str:
     """
     text = text.replace("&amp;", "&").replace("&", " và ")
     text = unicodedata.normalize("NFKC", text).casefold().translate(_D_WITH_STROKE)
-    text = "".join(sign for sign in text if not is_invisible(sign))
+    text = without_invisible(text)
     text = _AROUND_DASH.sub("-", _DASHES.sub("-", " ".join(text.split())))
     return _tones_last(text)
 
