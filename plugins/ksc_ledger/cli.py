@@ -8,6 +8,7 @@ import os
 import pwd
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -309,28 +310,31 @@ def _doctor(given: argparse.Namespace) -> int:
     """Exit status: 0 nothing to mend, 1 something to look at, 2 something that does not work."""
     from ksc_ledger.doctor import Wish, examine, worst
     from ksc_ledger.doctor.connections import Connections, ConnectionsFile
+    from ksc_ledger.doctor.installation import Installation
     from ksc_ledger.doctor.report import EXIT_STATUS, as_json, as_text
 
     settings = settings_module.load()
-    zone: str | None = None
-    connections: Connections | LedgerError
-    try:
-        if given.connections is not None:
-            connections = ConnectionsFile(given.connections)
-        else:
-            from ksc_ledger.orchestration.connections import AirflowConnections, default_time_zone
+    # Airflow logs on the standard output, where a program expects the findings and nothing else.
+    with redirect_stdout(sys.stderr):
+        airflow: Installation | None = None
+        connections: Connections | LedgerError
+        try:
+            if given.connections is not None:
+                connections = ConnectionsFile(given.connections)
+            else:
+                from ksc_ledger.orchestration import connections as of_airflow
 
-            zone = default_time_zone()
-            connections = AirflowConnections(os.environ)
-    except LedgerError as error:
-        connections = error
-    wish = Wish(
-        connections=connections,
-        server_code=given.server,
-        send_to=given.send_to,
-        airflow_zone=zone,
-    )
-    findings = examine(settings, wish, clock_of(settings.places))
+                connections = of_airflow.AirflowConnections(os.environ)
+                airflow = of_airflow.installation()
+        except LedgerError as error:
+            connections = error
+        wish = Wish(
+            connections=connections,
+            server_code=given.server,
+            send_to=given.send_to,
+            airflow=airflow,
+        )
+        findings = examine(settings, wish, clock_of(settings.places))
     print(as_json(findings) if given.json else as_text(findings, is_whole=given.all))
     return EXIT_STATUS[worst(findings)]
 

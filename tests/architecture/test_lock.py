@@ -46,7 +46,9 @@ def test_every_pin_has_a_hash(lock: Path) -> None:
 
 
 def test_production_runs_on_what_the_demo_runs_on() -> None:
-    runtime, production = (pins(REQUIREMENTS / f"{name}.lock") for name in ("runtime", "production"))
+    runtime, production = (
+        pins(REQUIREMENTS / f"{name}.lock") for name in ("runtime", "production")
+    )
     assert {name: production.get(name) for name in runtime} == runtime
 
 

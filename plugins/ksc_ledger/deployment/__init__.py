@@ -1,0 +1,1 @@
+"""What is done to a real deployment from outside it: first start, roles, diagnosis."""
