@@ -98,19 +98,29 @@ CLEAN = {"dependencies": [{"name": "flask", "version": "3.0.0", "vulns": []}]}
 SKIPPED = {"dependencies": [{"name": "flask", "skip_reason": "not on PyPI"}]}
 
 
-def tools_that_say(folder: Path, said: str, status: int = 0) -> Path:
-    """Programs in the place of the real ones: the second writes a list of two."""
-    folder.mkdir()
+LOCK = "flask==3.0.0 \\\n    --hash=sha256:00\njinja2==3.1.0 ; python_version < '4' \\\n"
+LISTED = '{"name": "flask", "version": "3.0.0"}, {"name": "jinja2", "version": "3.1.0"}'
+
+
+def words_for(folder: Path, said: str, status: int = 0, listed: str = LISTED) -> list[str]:
+    """The order of an audit whose programs are put in the place of the real ones."""
     programs = {
         "pip-audit": f"cat <<'END'\n{said}\nEND\necho 'ERROR: connection refused' >&2\nexit {status}",
-        "cyclonedx-py": """while [ "$1" != --output-file ]; do shift; done
-echo '{"components": [{}, {}]}' > "$2\"""",
+        "cyclonedx-py": f"""while [ "$1" != --output-file ]; do shift; done
+echo '{{"components": [{listed}]}}' > "$2\"""",
     }
+    tools = folder / "bin"
+    tools.mkdir()
     for name, body in programs.items():
-        file = folder / name
+        file = tools / name
         file.write_text(f"#!/bin/sh\n{body}\n", "utf-8")
         file.chmod(file.stat().st_mode | stat.S_IXUSR)
-    return folder
+    (folder / "x.lock").write_text(LOCK, "utf-8")
+    (folder / "waivers.toml").touch()
+    return [
+        *(str(folder / "x.lock"), "--tools", str(tools), "--sbom", str(folder / "out" / "s.json")),
+        *("--waivers", str(folder / "waivers.toml")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,18 +138,32 @@ echo '{"components": [{}, {}]}' > "$2\"""",
 def test_only_an_answer_about_every_package_is_an_audit(
     tmp_path: Path, said: str, ended: int, waivers: str, status: int
 ) -> None:
+    words = words_for(tmp_path, said, ended)
     (tmp_path / "waivers.toml").write_text(waivers, "utf-8")
-    tools = tools_that_say(tmp_path / "bin", said, ended)
-    sbom = tmp_path / "out" / "sbom.json"
-    words = ["x.lock", "--tools", str(tools), "--sbom", str(sbom)]
-    assert audit.main([*words, "--waivers", str(tmp_path / "waivers.toml")]) == status
-    assert sbom.is_file()
+    assert audit.main(words) == status
+    assert (tmp_path / "out" / "s.json").is_file()
 
 
 def test_what_cannot_be_asked_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tools = tools_that_say(tmp_path / "bin", "", 1)
-    words = ["x.lock", "--tools", str(tools), "--sbom", str(tmp_path / "sbom.json")]
-    assert audit.main(words) == audit.NOT_ASKED
+    assert audit.main(words_for(tmp_path, "", 1)) == audit.NOT_ASKED
     assert "NOT AUDITED: the service could not be asked: ERROR: connection refused" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["", LISTED + ', {"name": "other", "version": "1"}', LISTED.replace("3.1.0", "3.1.1")],
+)
+def test_a_list_that_is_not_the_lock_is_told(tmp_path: Path, listed: str) -> None:
+    assert audit.main(words_for(tmp_path, json.dumps(CLEAN), 0, listed)) == audit.NOT_ASKED
+
+
+def test_without_a_network_the_list_is_made_and_only_waivers_that_are_over_fail(
+    tmp_path: Path,
+) -> None:
+    words = [*words_for(tmp_path, "", 1), "--without-network"]
+    assert audit.main(words) == audit.CLEAN
+    old = GOOD.replace("2026-11-22", "2020-01-01").replace("2027-03-22", "2020-02-01")
+    (tmp_path / "waivers.toml").write_text(old, "utf-8")
+    assert audit.main(words) == audit.FOUND
