@@ -16,6 +16,7 @@ REPOSITORY = HERE.parents[1]
 PAGE = REPOSITORY / "docs" / "faults.md"
 CONTRACT = HERE / "test_snapshot_contract.py"
 FAULTS = HERE / "test_faults.py"
+PLATFORM = REPOSITORY / "tests" / "road" / "test_platform_faults.py"
 
 _HEAD = """# What a server may do wrong, and what is true afterwards
 
@@ -35,6 +36,14 @@ _CONTRACT_HEAD = """
 """
 _FAULTS_HEAD = """
 ## Faults
+
+| | fault | what must be true afterwards | test |
+|---|---|---|---|
+"""
+_PLATFORM_HEAD = """
+## Faults of the platform
+
+On a real Airflow with a real scheduler, killed and stopped for real (`pytest tests/road -k f43`; long).
 
 | | fault | what must be true afterwards | test |
 |---|---|---|---|
@@ -67,6 +76,10 @@ def page() -> str:
         f"| {proof.number} | {_cell(proof.fault)} | {_cell(proof.promise)} | `{proof.name}` |"
         for proof in proofs(FAULTS)
     ]
+    platform = [
+        f"| {proof.number} | {_cell(proof.fault)} | {_cell(proof.promise)} | `{proof.name}` |"
+        for proof in proofs(PLATFORM)
+    ]
     parts = [
         _HEAD,
         _CONTRACT_HEAD,
@@ -74,6 +87,9 @@ def page() -> str:
         "\n",
         _FAULTS_HEAD,
         "\n".join(faults),
+        "\n",
+        _PLATFORM_HEAD,
+        "\n".join(platform),
         "\n",
     ]
     return "".join(parts)
