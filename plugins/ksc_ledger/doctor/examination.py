@@ -12,6 +12,7 @@ from ksc_ledger.clock import Clock, vietnamese_date
 from ksc_ledger.doctor import estates, house, relays
 from ksc_ledger.doctor.connections import SERVER_PREFIX, Connections
 from ksc_ledger.doctor.findings import Check, Finding, failed, warned
+from ksc_ledger.doctor.installation import Installation, look_at_airflow
 from ksc_ledger.doctor.servers import Patient, Seen, look_at
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.registry import Mistake, Registry, RegistryError, Server, ServerRole, in_force, load
@@ -27,14 +28,14 @@ SERVER_SECONDS = 120.0  # somebody waits for it in front of a terminal
 class Wish:
     """What is to be looked at. ``connections`` as an error: they cannot be read, and why.
 
-    ``server_code``: only this server and nothing else. ``airflow_zone``: Airflow's default time zone,
-    None when it is not known. ``send_to``: send one mail there through each relay.
+    ``server_code``: only this server and nothing else. ``airflow``: what Airflow was given, None when
+    it is not asked. ``send_to``: send one mail there through each relay.
     """
 
     connections: Connections | LedgerError
     server_code: str | None = None
     send_to: str | None = None
-    airflow_zone: str | None = None
+    airflow: Installation | None = None
 
 
 def examine(
@@ -103,7 +104,8 @@ def _house(
     return [
         *house.home(settings),
         house.disk(settings),
-        house.time_zone(now, wish.airflow_zone),
+        house.time_zone(now, wish.airflow.time_zone if wish.airflow else None),
+        *(look_at_airflow(wish.airflow) if wish.airflow else ()),
         *house.contacts(settings, sorted({*roles, *house.ROLES_OF_THE_WATCH})),
         house.page_users(settings),
         house.warehouse(settings),

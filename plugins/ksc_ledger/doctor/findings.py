@@ -33,6 +33,7 @@ class Check(StrEnum):
     DEVICES = "devices"
     UNITS = "units"
     DISTRICTS = "districts"
+    AIRFLOW = "airflow"
     HOME = "home"
     DISK = "disk"
     STATE = "state"
@@ -58,6 +59,7 @@ LABELS: dict[Check, str] = {
     Check.DEVICES: "danh sách máy",
     Check.UNITS: "nhóm và đơn vị",
     Check.DISTRICTS: "máy chủ tỉnh và máy chủ huyện",
+    Check.AIRFLOW: "Airflow",
     Check.HOME: "thư mục dữ liệu",
     Check.DISK: "ổ đĩa",
     Check.STATE: "cơ sở dữ liệu vận hành",
