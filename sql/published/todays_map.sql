@@ -49,7 +49,10 @@ create or replace macro marts.coverage_on_todays_map(d) as table
 
     machines as (
         select
-            if(h.heirs > 1, coalesce(m.heir_unit_code, h.main_code), h.main_code) as unit_code,
+            case
+                when h.heirs > 1 then coalesce(m.heir_unit_code, h.main_code)
+                else h.main_code
+            end as unit_code,
             s.is_installed,
             s.is_correctly_named,
             s.is_protected,
@@ -130,7 +133,9 @@ create or replace macro marts.coverage_on_todays_map(d) as table
     seats as (
         select
             unit_code,
-            sum(whole_count + if(place <= seat_count - given_count, 1, 0))::bigint as seat_count
+            sum(
+                whole_count + case when place <= seat_count - given_count then 1 else 0 end
+            )::bigint as seat_count
         from rounded
         group by unit_code
     ),
@@ -179,8 +184,12 @@ create or replace macro marts.coverage_on_todays_map(d) as table
     domains as (
         select
             coalesce(h.holder_code, o.unit_code) as unit_code,
-            sum(if(o.unit_code = coalesce(h.holder_code, o.unit_code), o.seat_count, 0))
-                as seat_count,
+            sum(
+                case
+                    when o.unit_code = coalesce(h.holder_code, o.unit_code) then o.seat_count
+                    else 0
+                end
+            ) as seat_count,
             sum(o.installed_count) as installed_count
         from own as o
         left join holder as h on o.unit_code = h.unit_code
@@ -276,20 +285,22 @@ create or replace macro marts.coverage_on_todays_map(d) as table
         d::date as snapshot_date,
         t.estate_code,
         a.allocated_count,
-        if(k.has_landed, a.installed_count, null) as installed_count,
-        if(k.has_landed, a.correctly_named_count, null) as correctly_named_count,
-        if(k.has_landed, a.protected_count, null) as protected_count,
-        if(k.has_landed, a.agent_only_count, null) as agent_only_count,
-        if(k.has_landed, a.stale_count, null) as stale_count,
-        if(k.has_landed, a.old_bases_count, null) as old_bases_count,
-        if(k.has_landed, a.antivirus_conflict_count, null) as antivirus_conflict_count,
-        if(k.has_landed, g.gap_count, null) as gap_count,
-        if(k.has_landed, g.over_count, null) as over_count,
-        if(k.has_landed, a.allocated_count - a.installed_count, null) as net_gap_count,
-        if(k.has_landed, a.installed_count / nullif(a.allocated_count, 0), null)::double
-            as installed_ratio,
-        if(k.has_landed, a.correctly_named_count / nullif(a.installed_count, 0), null)::double
-            as correctly_named_ratio,
+        case when k.has_landed then a.installed_count end as installed_count,
+        case when k.has_landed then a.correctly_named_count end as correctly_named_count,
+        case when k.has_landed then a.protected_count end as protected_count,
+        case when k.has_landed then a.agent_only_count end as agent_only_count,
+        case when k.has_landed then a.stale_count end as stale_count,
+        case when k.has_landed then a.old_bases_count end as old_bases_count,
+        case when k.has_landed then a.antivirus_conflict_count end as antivirus_conflict_count,
+        case when k.has_landed then g.gap_count end as gap_count,
+        case when k.has_landed then g.over_count end as over_count,
+        case when k.has_landed then a.allocated_count - a.installed_count end as net_gap_count,
+        case
+            when k.has_landed then a.installed_count / nullif(a.allocated_count, 0)
+        end::double as installed_ratio,
+        case
+            when k.has_landed then a.correctly_named_count / nullif(a.installed_count, 0)
+        end::double as correctly_named_ratio,
         coalesce(x.servers_expected_count, 0) as servers_expected_count,
         coalesce(s.servers_observed_count, 0) as servers_observed_count,
         coalesce(k.is_complete, false) as is_complete,

@@ -26,9 +26,13 @@ def make_views(con: Connection, sql: Path) -> None:
     needs = {name: set(_NAMED.findall(_SAID.sub("", text))) for name, text in texts.items()}
     for name in TopologicalSorter(needs).static_order():
         twin = view_twins(sql)[name]
-        con.execute(f'create view {SCHEMA}."{name}" as {texts[name]}')
-        con.execute(f'comment on view {SCHEMA}."{name}" is {quoted(twin.vi)}')
-        for column in twin.columns:
-            con.execute(
-                f'comment on column {SCHEMA}."{name}"."{column.name}" is {quoted(column.vi)}'
-            )
+        view = f'{SCHEMA}."{name}"'
+        said = [
+            f"create view {view} as {texts[name]}",
+            f"comment on view {view} is {quoted(twin.vi)}",
+        ]
+        said += [
+            f'comment on column {view}."{column.name}" is {quoted(column.vi)}'
+            for column in twin.columns
+        ]
+        con.execute(";\n".join(said))

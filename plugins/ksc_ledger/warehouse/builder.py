@@ -13,7 +13,7 @@ from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.registry import working_calendar
 from ksc_ledger.registry.model import Registry
 from ksc_ledger.settings import Places, Settings
-from ksc_ledger.warehouse.engine import Connection, one, transaction
+from ksc_ledger.warehouse.engine import Connection, one, tables_in, transaction
 from ksc_ledger.warehouse.extras import point_at_extras
 from ksc_ledger.warehouse.history import Cutoffs, Outcome, apply_loads, known_loads
 from ksc_ledger.warehouse.judged import Judge, judge_marts
@@ -192,13 +192,8 @@ def report_of(
 
 def _drop_others(con: Connection, made: Iterable[str]) -> None:
     """A model that is no more leaves no table behind."""
-    rows = con.execute(
-        "select table_name from duckdb_tables() where database_name = current_database()"
-        " and schema_name = 'marts'"
-    ).fetchall()
-    for (table,) in rows:
-        if table not in set(made):
-            con.execute(f'drop table marts."{table}"')
+    for table in tables_in(con, "marts") - set(made):
+        con.execute(f'drop table marts."{table}"')
 
 
 def _count(con: Connection, table: str) -> int:

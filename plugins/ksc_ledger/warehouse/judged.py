@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.warehouse.engine import Connection, one, statement
+from ksc_ledger.warehouse.engine import Connection, given, one, statement
 
 # Relations by name -> verdicts as ``quality.gate.Verdict.to_json`` writes them, and a remedy.
 Judge = Callable[[Mapping[str, pa.Table]], Sequence[Mapping[str, Any]]]
@@ -58,9 +58,8 @@ def judge_marts(con: Connection, sql: Path, as_of_at: datetime, judge: Judge) ->
     rows = [
         {**{name: verdict[name] for name in _KEPT}, "load_id": build_id} for verdict in verdicts
     ]
-    con.register("given", pa.Table.from_pylist(rows, _SCHEMA))
-    con.execute("insert into marts.fct_data_quality by name select * from given")
-    con.unregister("given")
+    with given(con, pa.Table.from_pylist(rows, _SCHEMA)):
+        con.execute("insert into marts.fct_data_quality by name select * from given")
 
 
 def _refusal(refusing: Sequence[Mapping[str, Any]]) -> LedgerError:

@@ -22,7 +22,7 @@ from ksc_ledger.clock import vietnamese_date
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.registry.model import Registry
 from ksc_ledger.rules.computer_names import judge, next_free
-from ksc_ledger.warehouse.engine import Connection, statement
+from ksc_ledger.warehouse.engine import Connection, given, statement, tables_in, temp_table
 from ksc_ledger.warehouse.reallocation import NEEDED, PROPOSED, make_proposals
 from ksc_ledger.warehouse.reference import NameContext, reference
 from ksc_ledger.warehouse.twins import PUBLISHED, twins
@@ -113,9 +113,7 @@ def build_models(
     groups = con.execute("select distinct server_code, group_path from src_intervals").fetchall()
     ref = reference(registry, groups)
     for name, table in ref.tables.items():
-        con.register("given", table)
-        con.execute(f"create or replace temp table {name} as select * from given")
-        con.unregister("given")
+        temp_table(con, name, table)
     made: list[str] = []
     folders = model_folders(sql)
     for name in in_order(sql, only):
@@ -197,11 +195,7 @@ def check_models(con: Connection, sql: Path) -> None:
 
 
 def _wrong_tables(con: Connection, sql: Path) -> Iterator[str]:
-    rows = con.execute(
-        "select table_name from duckdb_tables() where database_name = current_database()"
-        " and schema_name = 'marts'"
-    ).fetchall()
-    there = {name for (name,) in rows}
+    there = tables_in(con, "marts")
     for twin in twins(sql).values():
         if twin.table == PUBLISHED:
             continue
@@ -222,15 +216,12 @@ def _judge_names(con: Connection, contexts: Mapping[str, NameContext]) -> None:
     The cache in ``judged.computer_name`` is used where the current database has it; the verdicts
     of contexts that no registry row makes any more are thrown away.
     """
-    (has_cache,) = con.execute(
-        "select count(*) > 0 from duckdb_tables() where database_name = current_database()"
-        " and schema_name = 'judged' and table_name = 'computer_name'"
-    ).fetchall()[0]
-    if has_cache:
+    if "computer_name" in tables_in(con, "judged"):
         cache = "judged.computer_name"
-        con.register("given", pa.table({"context_key": pa.array(list(contexts), pa.string())}))
-        con.execute(f"delete from {cache} where context_key not in (select context_key from given)")
-        con.unregister("given")
+        with given(con, pa.table({"context_key": pa.array(list(contexts), pa.string())})):
+            con.execute(
+                f"delete from {cache} where context_key not in (select context_key from given)"
+            )
     else:
         cache = "fresh_name"
         con.execute(
@@ -254,9 +245,8 @@ def _judge_names(con: Connection, contexts: Mapping[str, NameContext]) -> None:
         """
     ).fetchall()
     if unjudged:
-        con.register("given", _verdicts(unjudged, contexts))
-        con.execute(f"insert into {cache} by name select * from given")
-        con.unregister("given")
+        with given(con, _verdicts(unjudged, contexts)):
+            con.execute(f"insert into {cache} by name select * from given")
     con.execute(f"create or replace temp view {JUDGED} as from {cache}")
 
 
@@ -287,8 +277,9 @@ def _free_suggestions(con: Connection, contexts: Mapping[str, NameContext]) -> N
             taken.add(free)
         rows.append((server_code, endpoint_id, free))
     columns = ("server_code", "endpoint_id", "suggested_name")
-    con.register(
-        "given",
+    temp_table(
+        con,
+        FREED,
         pa.table(
             {
                 name: pa.array([row[place] for row in rows], pa.string())
@@ -296,8 +287,6 @@ def _free_suggestions(con: Connection, contexts: Mapping[str, NameContext]) -> N
             }
         ),
     )
-    con.execute(f"create or replace temp table {FREED} as select * from given")
-    con.unregister("given")
 
 
 def _verdicts(

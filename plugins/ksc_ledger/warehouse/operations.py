@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ksc_ledger.settings import Settings
 from ksc_ledger.state import links, obligations, open_state, outbox
-from ksc_ledger.warehouse.engine import Connection
+from ksc_ledger.warehouse.engine import Connection, temp_table
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _SCHEMAS = {
@@ -86,6 +86,4 @@ def point_at_operations(con: Connection, settings: Settings) -> None:
     for name, rows in found.items():
         schema = _SCHEMAS[name]
         table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
-        con.register("given", table)
-        con.execute(f"create or replace temp table {name} as select * from given")
-        con.unregister("given")
+        temp_table(con, name, table)

@@ -23,7 +23,7 @@ from ksc_ledger.warehouse.bi_views import make_views
 from ksc_ledger.warehouse.engine import Connection, attach, quoted, statement, transaction
 from ksc_ledger.warehouse.spreadsheets import write_spreadsheets
 from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, twins
-from ksc_ledger.warehouse.versioned import Edition, next_version_id
+from ksc_ledger.warehouse.versioned import Edition, next_version_id, whole_or_not_at_all
 from ksc_ledger.warehouse.versioned import link as _link
 from ksc_ledger.warehouse.versioned import sync as _sync
 from ksc_ledger.warehouse.writer import locked_reader
@@ -163,7 +163,7 @@ def _write_version(
     """Make, verify and name one file; it is not served yet."""
     beside = edition.beside(version_id)
     salt = mask_salt(settings.places) if edition.is_masked else None
-    try:
+    with whole_or_not_at_all(beside):
         with _attached(con, beside):
             with transaction(con):
                 _fill(con, settings, version_id, published_at, salt)
@@ -173,10 +173,6 @@ def _write_version(
         _sync(beside)
         beside.rename(edition.version(version_id))
         _sync(beside.parent)
-    except BaseException:
-        for left in (beside, beside.with_name(beside.name + ".wal")):
-            left.unlink(missing_ok=True)
-        raise
 
 
 def _fill(
@@ -235,9 +231,12 @@ def _column(column: Column, salt: str | None) -> str:
 
 def _comment(con: Connection, twin: Twin) -> None:
     table = f'pub.marts."{twin.table}"'
-    con.execute(f"comment on table {table} is {quoted(twin.vi)}")
-    for column in twin.columns:
-        con.execute(f'comment on column {table}."{column.name}" is {quoted(column.vi)}')
+    said = [f"comment on table {table} is {quoted(twin.vi)}"]
+    said += [
+        f'comment on column {table}."{column.name}" is {quoted(column.vi)}'
+        for column in twin.columns
+    ]
+    con.execute(";\n".join(said))
 
 
 def _verify(con: Connection, settings: Settings, file: Path) -> None:

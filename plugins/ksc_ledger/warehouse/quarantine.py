@@ -31,21 +31,19 @@ def clear_quarantine(places: Places, *, rows_from: date, files_from: date) -> tu
 
     What is still put aside by newer loads keeps the line that tells when it was first seen.
     """
-    dated = [(path, day) for path in places.quarantine.glob("*.jsonl") if (day := _day_of(path))]
-    old = {path: _lines(path) for path, day in dated if day < rows_from}
-    rows = [path for path, lines in old.items() if not _is_of_a_unit(lines)]
+    days = {path: day for path in places.quarantine.glob("*.jsonl") if (day := _day_of(path))}
+    old = {path: _lines(path) for path, day in days.items() if day < max(rows_from, files_from)}
+    of_units = {path for path, lines in old.items() if _is_of_a_unit(lines)}
+    rows = [path for path in old if path not in of_units and days[path] < rows_from]
     if rows:
-        newer = [path for path, day in dated if day >= rows_from]
+        newer = [path for path, day in days.items() if day >= rows_from]
         _remember_first_sightings(places, [old[path] for path in rows], newer)
     folders = [
         path
         for path in (places.quarantine / "reports").glob("*/*")
         if (day := _day_of(path)) and day < files_from
     ]
-    lines_of_units = [
-        path for path, day in dated if day < files_from and path in old and path not in rows
-    ]
-    for path in (*rows, *lines_of_units):
+    for path in (*rows, *(path for path in of_units if days[path] < files_from)):
         path.unlink()
     for folder in folders:
         shutil.rmtree(folder)

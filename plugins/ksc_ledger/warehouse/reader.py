@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.warehouse.engine import opening
 
 # One configuration for every reader of a process: DuckDB refuses a second, differing one.
 READING: dict[str, Any] = {
@@ -19,19 +20,27 @@ READING: dict[str, Any] = {
 }
 
 
+def published(link: Path) -> Path:
+    """The version behind a link. Raises LedgerError when nothing was published yet."""
+    version = link.resolve()
+    if not version.is_file():
+        raise LedgerError(
+            "not_published",
+            f"Chưa có bản số liệu nào được xuất bản ({link.name}).",
+            "Chạy build_marts (hoặc make demo) rồi thử lại.",
+        )
+    return version
+
+
 def query(file: Path, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
     """The rows of a query on a published file, by column name; instants are UTC.
 
     The file is opened anew each time, so that the newest version answers.
     """
-    if not file.is_file():
-        raise LedgerError(
-            "not_published",
-            f"Chưa có bản số liệu nào được xuất bản ({file}).",
-            "Chạy build_marts (hoặc make demo) rồi thử lại.",
-        )
     # The version behind the link, so that an older version still open elsewhere cannot answer.
-    con = duckdb.connect(str(file.resolve()), read_only=True, config=READING)
+    version = published(file)
+    with opening(version):
+        con = duckdb.connect(str(version), read_only=True, config=READING)
     try:
         con.execute("set TimeZone = 'UTC'")
         cursor = con.execute(sql, list(parameters))

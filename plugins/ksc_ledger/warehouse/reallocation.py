@@ -21,7 +21,7 @@ from ksc_ledger.rules.allocation_ledger import (
     SeatPosition,
     propose,
 )
-from ksc_ledger.warehouse.engine import Connection, one
+from ksc_ledger.warehouse.engine import Connection, one, temp_table
 
 PROPOSED = "proposed_reallocation"
 NEEDED = frozenset({"stg_holder_daily", "stg_current", "rpt_weak_hardware"})
@@ -107,14 +107,13 @@ def make_proposals(con: Connection, registry: Registry) -> None:
             )
         )
     made = reallocations(registry, holders, holder_of, day)
-    con.register(
-        "given",
+    temp_table(
+        con,
+        PROPOSED,
         pa.table(
             {name: pa.array([row[name] for row in made], kind) for name, kind in _COLUMNS.items()}
         ),
     )
-    con.execute(f"create or replace temp table {PROPOSED} as select * from given")
-    con.unregister("given")
 
 
 def reallocations(

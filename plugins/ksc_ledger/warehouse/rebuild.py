@@ -91,8 +91,8 @@ def _remembered(settings: Settings, file: Path) -> tuple[dict[str, Cutoffs], dat
             " where stale_before_at is not null"
         ).fetchall()
         built = con.execute("select as_of_at from wh.meta.build").fetchone()
-    except duckdb.Error as error:
-        # A rebuild is what one does when the file is damaged, so this must not stop it.
+    except (duckdb.Error, LedgerError) as error:
+        # A rebuild is what one does when the file cannot be used, so this must not stop it.
         log.warning("Không đọc được kho cũ, xét tuổi số liệu theo danh mục hiện hành: %s", error)
         return {}, None
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ksc_ledger.settings import Places
-from ksc_ledger.warehouse.engine import Connection, quoted
+from ksc_ledger.warehouse.engine import Connection, quoted, temp_table
 
 _FILES_AT_ONCE = 2000
 """Each open reader of a file costs DuckDB memory: a hundred thousand at once would need a gigabyte."""
@@ -49,8 +49,9 @@ def point_at_received(con: Connection, places: Places) -> None:
 def _forget_and_find(con: Connection, kind: _Kind, places: Places) -> list[str]:
     """Take out the rows of files that are gone or other than they were; the files to be read."""
     there = [(entry.path, entry.stat()) for entry in kind.files(places)]
-    con.register(
-        "given",
+    temp_table(
+        con,
+        "file_there",
         pa.table(
             {
                 "path": pa.array([path for path, _ in there], pa.string()),
@@ -61,17 +62,16 @@ def _forget_and_find(con: Connection, kind: _Kind, places: Places) -> list[str]:
     )
     con.execute(
         "create or replace temp table stale_file as select path from received.file as f"
-        f" anti join given using (path, file_bytes, modified_ns) where f.kind = '{kind.table}'"
+        f" anti join file_there using (path, file_bytes, modified_ns) where f.kind = '{kind.table}'"
     )
     for table, condition in ((kind.table, ""), ("file", f" and kind = '{kind.table}'")):
         con.execute(
             f"delete from received.{table} where path in (select path from stale_file){condition}"
         )
     con.execute(
-        "create or replace temp table new_file as select * from given"
+        "create or replace temp table new_file as select * from file_there"
         f" anti join (from received.file where kind = '{kind.table}') using (path)"
     )
-    con.unregister("given")
     con.execute(f"insert into received.file select '{kind.table}', * from new_file")
     rows = con.execute("select path from new_file order by path").fetchall()
     return [path for (path,) in rows]

@@ -14,8 +14,8 @@ from typing import Any
 
 import duckdb
 
-from ksc_ledger.errors import LedgerError
-from ksc_ledger.warehouse.reader import READING
+from ksc_ledger.warehouse.engine import opening
+from ksc_ledger.warehouse.reader import READING, published
 
 Rows = list[dict[str, Any]]
 
@@ -31,7 +31,8 @@ class Issue:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._con = duckdb.connect(str(file), read_only=True, config=READING)
+        with opening(file):
+            self._con = duckdb.connect(str(file), read_only=True, config=READING)
         self._con.execute("set TimeZone = 'UTC'")
         self._kept: dict[object, Any] = {}
         self.tables: Mapping[str, frozenset[str]] = self._tables()
@@ -89,14 +90,8 @@ class Shelf:
         if issue is not None and issue.file == file:
             return issue
         with self._lock:
-            file = self._link.resolve()
+            file = published(self._link)
             if self._issue is None or self._issue.file != file:
-                if not file.is_file():
-                    raise LedgerError(
-                        "not_published",
-                        f"Chưa có bản số liệu nào được xuất bản ({self._link.name}).",
-                        "Chạy build_marts (hoặc make demo) rồi thử lại.",
-                    )
                 # The former one is closed when the last page that reads it is done.
                 self._issue = Issue(file)
             return self._issue

@@ -24,6 +24,7 @@ from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.engine import (
     STORAGE_VERSION,
     Connection,
+    attach,
     connect,
     one,
     quoted,
@@ -31,8 +32,15 @@ from ksc_ledger.warehouse.engine import (
     transaction,
 )
 from ksc_ledger.warehouse.publisher import MACROS
+from ksc_ledger.warehouse.reader import published
 from ksc_ledger.warehouse.twins import PUBLISHED
-from ksc_ledger.warehouse.versioned import Edition, link, next_version_id, sync
+from ksc_ledger.warehouse.versioned import (
+    Edition,
+    link,
+    next_version_id,
+    sync,
+    whole_or_not_at_all,
+)
 
 VERSIONS_KEPT = 2
 """Of each unit: the one that is served and the one before, for a reader that still has it open."""
@@ -92,13 +100,8 @@ def publish_units(settings: Settings) -> UnitFiles:
     Each file is whole or not there. Raises LedgerError when nothing was published.
     """
     places = settings.places
-    source = places.named_marts_file
-    if not source.exists():
-        raise LedgerError(
-            "not_published",
-            f"Chưa có bản số liệu nào được xuất bản ({source}).",
-            "Chạy build_marts rồi thử lại.",
-        )
+    # The version behind the link: it stays the same while the link moves on.
+    source = published(places.named_marts_file)
     folder = places.marts / "units"
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(_MODES[0])
@@ -106,8 +109,7 @@ def publish_units(settings: Settings) -> UnitFiles:
         _sweep(folder)
         con = connect(settings)
         try:
-            # The version behind the link: it stays the same while the link moves on.
-            con.execute(f"attach {quoted(str(source.resolve()))} as src (read_only)")
+            attach(con, source, "src", read_only=True)
             return _Round(con, settings, folder).run()
         finally:
             con.close()
@@ -242,7 +244,7 @@ class _Round:
         con = self.con
         shutil.copyfile(template, beside)
         beside.chmod(edition.file_mode)
-        try:
+        with whole_or_not_at_all(beside):
             con.execute(f"attach {quoted(str(beside))} as pub")
             try:
                 with transaction(con):
@@ -253,10 +255,6 @@ class _Round:
             self._verify(beside, wanted)
             sync(beside)
             beside.rename(edition.version(version_id))
-        except BaseException:
-            for left in (beside, beside.with_name(beside.name + ".wal")):
-                left.unlink(missing_ok=True)
-            raise
         link(edition, version_id)
         for old in edition.versions[:-VERSIONS_KEPT]:
             old.unlink()
@@ -310,7 +308,7 @@ class _Round:
         con = self.con
         is_whole = not file.with_name(file.name + ".wal").exists()
         if is_whole:
-            con.execute(f"attach {quoted(str(file))} as made (read_only)")
+            attach(con, file, "made", read_only=True)
             try:
                 counts = con.execute(
                     " union all ".join(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,17 @@ def next_version_id(versions: Iterable[Path]) -> str:
         there = datetime.strptime(newest, STAMP).replace(tzinfo=UTC)
         instant = max(instant, there + timedelta(microseconds=1))
     return instant.strftime(STAMP)
+
+
+@contextmanager
+def whole_or_not_at_all(beside: Path) -> Iterator[None]:
+    """Make a database file under another name; when that fails, nothing of it stays."""
+    try:
+        yield
+    except BaseException:
+        for left in (beside, beside.with_name(beside.name + ".wal")):
+            left.unlink(missing_ok=True)
+        raise
 
 
 def link(edition: Edition, version_id: str) -> None:

@@ -195,14 +195,3 @@ def _need_space(file: Path) -> None:
             f"cần ít nhất {(3 * size + SPARE_BYTES) // 2**20} MB.",
             "Giải phóng ổ đĩa (bản xuất bản cũ, bản sao lưu) rồi chạy lại.",
         )
-
-
-def table_exists(con: Connection, schema: str, table: str) -> bool:
-    """Whether the current database has the table."""
-    (count,) = one(
-        con,
-        "select count(*) from duckdb_tables() where database_name = current_database()"
-        " and schema_name = ? and table_name = ?",
-        [schema, table],
-    )
-    return bool(count)

@@ -10,7 +10,10 @@ select
     d.registered_at at time zone 'Asia/Ho_Chi_Minh' as registered_local,
     (d.registered_at at time zone 'Asia/Ho_Chi_Minh')::date as registered_date,
     coalesce(w.word, d.outcome, 'Chưa biết') as outcome_name,
-    if(d.outcome in ('cured', 'deleted', 'quarantined', 'blocked'), 0, 1) as open_count,
+    case
+        when d.outcome in ('cured', 'deleted', 'quarantined', 'blocked') then 0
+        else 1
+    end as open_count,
     d.endpoint_id,
     u.estate_code
 from marts.fct_detection as d

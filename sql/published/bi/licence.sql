@@ -34,7 +34,7 @@ select
     sum(n.used_count)::bigint as used_count,
     max(n.expires_at) at time zone 'Asia/Ho_Chi_Minh' as expires_local,
     max(n.days_left) as days_left,
-    if(max(n.days_left) < 0, 'Đã hết hạn', 'Còn hạn') as state_name,
+    case when max(n.days_left) < 0 then 'Đã hết hạn' else 'Còn hạn' end as state_name,
     count(*) as server_count
 from newest as n
 left join estate as e on n.estate_code = e.estate_code

@@ -13,7 +13,7 @@ select
     l.state,
     coalesce(w.word, l.state) as state_name,
     coalesce(c.word, l.cause) as cause_name,
-    if(l.is_maintenance, 'Có', 'Không') as maintenance_name,
+    case when l.is_maintenance then 'Có' else 'Không' end as maintenance_name,
     l.ended_at is null as is_current,
     coalesce(l.ended_at, v.published_at) >= v.published_at - interval 30 day as is_recent,
     s.list_order as list_place,

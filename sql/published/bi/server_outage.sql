@@ -14,7 +14,7 @@ select
     round(
         coalesce(o.duration_seconds, date_diff('second', o.started_at, v.published_at)) / 3600.0, 1
     )::double as duration_hours,
-    if(o.ended_at is null, 'Còn mất kết nối', 'Đã khôi phục') as state_name,
+    case when o.ended_at is null then 'Còn mất kết nối' else 'Đã khôi phục' end as state_name,
     s.server_code,
     s.estate_code
 from marts.fct_server_outage as o

@@ -8,8 +8,8 @@ select
     u.main_unit_name,
     a.newest_observed_at at time zone 'Asia/Ho_Chi_Minh' as observed_local,
     a.age_hours,
-    if(a.is_failing, 'Lần hỏi gần nhất không thành', 'Bình thường') as state_name,
-    if(a.is_failing, a.last_fault_text, null) as fault_text,
+    case when a.is_failing then 'Lần hỏi gần nhất không thành' else 'Bình thường' end as state_name,
+    case when a.is_failing then a.last_fault_text end as fault_text,
     s.list_order as list_place,
     s.estate_code
 from marts.rpt_source_age as a

@@ -30,8 +30,14 @@ with recursive reached as (
             when r.main_unit_code is null and u.unit_kind = 'nhom' then u.unit_name
             else r.block_name
         end as block_name,
-        coalesce(r.main_unit_code, if(u.unit_kind = 'nhom', null, u.unit_code)) as main_unit_code,
-        coalesce(r.main_unit_name, if(u.unit_kind = 'nhom', null, u.unit_name)) as main_unit_name,
+        coalesce(
+            r.main_unit_code,
+            case when u.unit_kind = 'nhom' then null else u.unit_code end
+        ) as main_unit_code,
+        coalesce(
+            r.main_unit_name,
+            case when u.unit_kind = 'nhom' then null else u.unit_name end
+        ) as main_unit_name,
         list_append(r.path, u.list_order) as path,
         u.estate_code,
         greatest(u.valid_from_date, r.valid_from_date) as valid_from_date,
