@@ -6,6 +6,7 @@ up: nothing here is faked. The fast tests' environment has no browser and leaves
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import os
@@ -45,10 +46,21 @@ ends_at: "2024-01-10T09:55:00+07:00"
 """
 
 
+# What an attacker would call a machine, a unit and a threat: markup, a template, signs that turn
+# text around. Three rows of the scenario's copy carry them.
+HOSTILE = "<img src=x onerror=alert(1)>{{7*7}}\u202e"
+HOSTILE_UNIT = "dtp_872_30070"
+HOSTILE_MACHINE = "CAYTIENG01"
+
+
 @dataclass(frozen=True)
 class Demo:
     url: str
     passwords: dict[str, str]
+    servers: dict[str, Any]  # the simulated ones, as in ports.json
+    simulator: str  # where what they were asked can be read
+    hostile: str = HOSTILE
+    hostile_unit: str = HOSTILE_UNIT
 
     @property
     def page(self) -> str:
@@ -64,6 +76,7 @@ def demo() -> Iterator[Demo]:
     shutil.copytree(SCENARIO, scenario, ignore=shutil.ignore_patterns("inbox"))
     (scenario / "scenario.yml").write_text(SHORT, "utf-8")
     (scenario / "expected.yml").write_text("figures: []\n", "utf-8")
+    name_with_tricks(scenario)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     log = WORK / "rehearsal.log"
     with log.open("w") as out:
@@ -93,13 +106,47 @@ def demo() -> Iterator[Demo]:
         found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text("utf-8"))
         assert found
         passwords = json.loads((WORK / "home" / "airflow" / "passwords.json").read_text("utf-8"))
-        yield Demo(found[0], passwords)
+        ports = json.loads((WORK / "home" / "simulator" / "ports.json").read_text("utf-8"))
+        control = f"http://127.0.0.1:{ports['control']['port']}"
+        yield Demo(found[0], passwords, ports["servers"], control)
     finally:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def name_with_tricks(scenario: Path) -> None:
+    """Figures stay as they are: a wrong name is another wrong name."""
+
+    def change(path: str, key: str, value: str, column: str, wanted: str) -> str:
+        file = scenario / path
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        meant = [row for row in rows if row[key] == value]
+        assert meant, f"{value} is no longer in {path}"
+        for row in meant:
+            row[column] = wanted
+        with file.open("w", encoding="utf-8", newline="") as out:
+            written = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+            written.writeheader()
+            written.writerows(rows)
+        return str(meant[0].get("host_id"))
+
+    hosts = "estate/hosts/dtp_872.csv"
+    machine = change(hosts, "display_name", HOSTILE_MACHINE, "display_name", HOSTILE)
+    # A registry refuses signs that nobody can see; markup is no such sign.
+    unit = HOSTILE.removesuffix("\u202e")
+    units = "registry/dong_thap/units.csv"
+    change(units, "unit_code", HOSTILE_UNIT, "unit_name", f"Xã Láng Biển {unit}")
+    detections = scenario / "estate" / "detections.csv"
+    some = detections.read_text("utf-8").splitlines()
+    first = dict(zip(some[0].split(","), next(csv.reader([some[1]])), strict=True))
+    row = first | {"host_id": machine, "threat_name": HOSTILE, "object_name": HOSTILE}
+    row |= {"rise_at": "2022-10-05T09:00:00+07:00", "registered_at": "2022-10-05T09:01:00+07:00"}
+    with detections.open("a", encoding="utf-8", newline="") as out:
+        csv.DictWriter(out, list(row), lineterminator="\n").writerow(row)
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +187,7 @@ class Person:
         self.tab.keyboard.press("Enter")
         self.tab.get_by_role("link", name="Tình hình").first.wait_for()
         self.tab.on("console", self._heard)
+        self.tab.on("dialog", self._asked_by_a_script)
         self.tab.on("request", self._asked)
 
     def open(self, path: str = "") -> Any:
@@ -151,6 +199,11 @@ class Person:
     def _heard(self, message: Any) -> None:
         if message.type == "error":
             self.troubles.append(message.text)
+
+    def _asked_by_a_script(self, dialog: Any) -> None:
+        """No page of ours opens one: a name has become a script."""
+        self.troubles.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith((self.demo.url, "data:", "blob:")):
