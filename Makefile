@@ -14,7 +14,7 @@ export KSC_LEDGER_HOME
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: watchdog help demo test test-duckdb-next test-long test-ui bench lint format simulator lock clean system-deps
+.PHONY: watchdog help demo test test-duckdb-next test-long test-roles test-ui audit sbom bench lint format simulator lock clean system-deps up down test-compose bi
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +54,50 @@ test-duckdb-next: $(NEXT)/.made ## the SQL tests on DuckDB 2
 	@$(NEXT)/bin/python -m pytest tests/sql $(addprefix tests/unit/warehouse/test_,asof.py extra_snapshots.py history.py publisher.py snapshots.py writer.py) \
 	  -m "not long" -q -p no:cacheprovider
 
-test-long: $(DEV) test-duckdb-next ## random kills, long replays, the road through the scheduler
+# Production's environment: who may what, on Airflow's auth manager with users and roles.
+PRODUCTION := .venv-production
+$(PRODUCTION)/.made: requirements/production.lock pyproject.toml $(BIN)/uv
+	@$(PYTHON) -m venv --clear $(PRODUCTION)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(PRODUCTION)/bin/python --require-hashes -r requirements/production.lock || \
+	  $(PRODUCTION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/production.lock
+	@$(BIN)/uv pip install --quiet --python $(PRODUCTION)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test-roles: $(DEV) $(PRODUCTION)/.made ## who may what, on a real api-server with production's auth manager
+	@$(BIN)/python -m pytest tests/roles -q
+
+test-long: $(DEV) test-duckdb-next $(PRODUCTION)/.made ## random kills, long replays, the road through the scheduler
 	@$(BIN)/python -m pytest -m long -q -n 2
+
+# What looks into the locks is no part of the product either.
+AUDIT := .venv-audit
+$(AUDIT)/.made: requirements/audit.lock $(BIN)/uv
+	@$(PYTHON) -m venv --clear $(AUDIT)
+	@$(BIN)/uv pip install --quiet --python $(AUDIT)/bin/python --require-hashes -r requirements/audit.lock || \
+	  $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@touch $@
+
+sbom: $(AUDIT)/.made ## the SBOM of production's lock (.audit/sbom.cdx.json), without a network
+	@$(BIN)/python -m tools.audit --without-network --tools $(AUDIT)/bin --sbom .audit/sbom.cdx.json requirements/production.lock
+
+audit: $(AUDIT)/.made ## the SBOM from the lock, and known vulnerabilities in it (needs the network)
+	@$(BIN)/python -m tools.audit --tools $(AUDIT)/bin --sbom .audit/sbom.cdx.json requirements/production.lock
+
+# The stack of docker-compose.yaml. Everything here is docker compose; make adds the order only.
+up: ## the compose stack, built, with its secrets made, started and healthy
+	@test -f .env || { echo "There is no .env: cp .env.example .env, and read it." >&2; exit 1; }
+	@docker compose build
+	@docker compose run --rm --no-deps keys
+	@docker compose up --detach --wait --wait-timeout 600
+
+down: ## stop the compose stack; its volumes stay
+	@docker compose --profile '*' down --remove-orphans
+
+# A machine without an engine says so; nothing is skipped. Its own project, folders and port.
+test-compose: ## docker-compose.yaml built, started, used, broken, torn down on a real engine
+	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || \
+	  { echo "An engine with docker compose v2 is needed (as root without one: tools that bring it, docs/deployment.md)." >&2; exit 1; }
+	@$(PYTHON) tests/compose/run.py
 
 # A browser's environment of its own: what drives it is no part of the product.
 UI := .venv-ui
@@ -65,7 +107,22 @@ $(UI)/.made: requirements/ui.lock $(BIN)/uv
 	  $(UI)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ui.lock
 	@touch $@
 
-test-ui: $(RUNTIME) $(UI)/.made ## the pages in headless Chromium on a real Airflow with demo data
+# Superset in an environment of its own: its pandas has no wheel for Python 3.13.
+BI := .venv-bi
+BI_PYTHON ?= $(shell for p in python3.12 python3.11 python3 $(BIN)/python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+$(BI)/.made: bi/requirements.lock $(BIN)/uv
+	@if [ -z "$(BI_PYTHON)" ]; then echo "Bảng điều khiển BI (Superset) cần Python 3.11 hoặc 3.12 có venv; máy này không có, Python 3.13 không dùng được. Cài thêm python3.12 (hoặc đặt BI_PYTHON=/đường/dẫn) rồi chạy lại." >&2; exit 1; fi
+	@echo "… cài đặt Superset vào $(BI) theo bi/requirements.lock (khoảng một phút)"
+	@$(BI_PYTHON) -m venv --clear $(BI)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BI)/bin/python --require-hashes -r bi/requirements.lock || \
+	  $(BI)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bi/requirements.lock
+	@touch $@
+
+bi: $(BI)/.made ## the BI dashboard (Superset) over what is published, until Ctrl-C (PORT=8088)
+	@PYTHONPATH=$(CURDIR):$(CURDIR)/plugins $(BI)/bin/python -m bi --port $(or $(PORT),8088)
+
+test-ui: $(RUNTIME) $(UI)/.made $(BI)/.made ## the pages in headless Chromium on a real Airflow with demo data
 	@command -v chromium >/dev/null || { echo "The package chromium is missing: run make system-deps (as root)." >&2; exit 1; }
 	@$(UI)/bin/python -m pytest -c tests/ui/pytest.ini tests/ui
 
@@ -88,11 +145,13 @@ format: $(DEV) ## let ruff and sqlfluff format
 	@$(BIN)/sqlfluff fix --disable-progress-bar -q sql
 
 lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
-	@for set in bootstrap runtime dev ui bench-dlt bench-naive; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
+	@for set in bootstrap runtime production compose-demo dev ui audit bench-dlt bench-naive; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/$$set.lock; done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 bi/requirements.in \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file bi/requirements.lock
 
 clean: ## remove the environment and the caches, never data
-	@rm -rf $(VENV) $(UI) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(UI) $(BI) $(PRODUCTION) $(AUDIT) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # What `make test-long` and `make test-ui` need beyond Python: rendering letters, a real PostgreSQL,
 # a browser.
