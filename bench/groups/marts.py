@@ -1,4 +1,4 @@
-"""A year of a large province: its marts built and published, and one question asked of them."""
+"""A year of a large province: its marts built, published and asked; a month rebuilt from landing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,98 @@ from datetime import timedelta
 from bench import estate
 from bench.groups import Plan
 from bench.process import Case, in_turn, run_case
-from bench.report import Section, Table, at_most, number
+from bench.report import Section, Table, at_most, failed, number
 
 ENDPOINTS = 50_000
 DAYS = 365
 MEMORY_MB = 2_000
 CPU_SECONDS = 60
 ASK_RATIO = 0.3
+REBUILT_ENDPOINTS, REBUILT_DAYS = 5_000, 30
 
 
 def run(plan: Plan) -> list[Section]:
+    return [_year(plan), _rebuilt(plan)]
+
+
+def _rebuilt(plan: Plan) -> Section:
+    """What has no target: history and marts anew from landing, shown apart from the marts of a year."""
+    folder = plan.work / "rebuild"
+    shutil.rmtree(folder, ignore_errors=True)
+    endpoints, servers = plan.sized(REBUILT_ENDPOINTS), len(estate.SERVERS)
+    first = estate.FIRST_AT.date()
+    days = {"first": str(first), "last": str(first + timedelta(days=REBUILT_DAYS - 1))}
+    try:
+        plan.say("making the province's month")
+        size = {"endpoints": endpoints, "servers": servers}
+        order = {
+            "folder": str(folder),
+            "steps": REBUILT_DAYS,
+            "fills": {},
+            "snapshots": list(range(REBUILT_DAYS)),
+            "full": REBUILT_DAYS,
+            **size,
+        }
+        prepared = Case("the province's month", "bench.cases.prepare_province", order)
+        changed = run_case(prepared, plan.work).facts["changed"]
+        kept = folder / "rebuilt.duckdb"
+        case = Case(
+            "history and marts from landing",
+            "bench.cases.rebuild",
+            {"base": str(folder), "days": REBUILT_DAYS, "keep": str(kept), **size},
+        )
+        found = in_turn([case], plan.reps, plan.work, plan.say)[case.name]
+        asked = [
+            run_case(
+                Case(way, "bench.cases.compliance", {"file": str(file), "way": way, **days}),
+                plan.work,
+            )
+            for way, file in (("mart", kept), ("full", folder / "full.duckdb"))
+            if found.turns
+        ]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    title = (
+        f"Rebuild from landing: {REBUILT_DAYS} days of {endpoints:,} endpoints on {servers} servers"
+    )
+    if not found.turns:
+        return failed(title, str(found.failure))
+    wanted = {
+        "loads": REBUILT_DAYS * servers,
+        "current": endpoints,
+        "closed": sum(changed[str(step)] for step in range(1, REBUILT_DAYS)),
+    }
+    held = {name: found.facts[name] for name in wanted}
+    if held != wanted:
+        return failed(title, f"{held} instead of {wanted}")
+    if len({one.facts["answer"] for one in asked}) > 1:
+        return failed(title, "the rebuilt marts do not give the answer of the full snapshots")
+    section = Section(title)
+    cpu, loads = found.cpu("rebuild"), wanted["loads"]
+    section.tables.append(
+        Table(
+            ("case", "CPU s", "CPU ms a load", "peak MB", "landed MB", "warehouse MB"),
+            (
+                (
+                    found.name,
+                    number(cpu),
+                    number(cpu * 1000 / loads),
+                    number(found.peak_mb * 1.048576),
+                    number(found.facts["landed_bytes"] / 1e6),
+                    number(found.facts["warehouse_bytes"] / 1e6),
+                ),
+            ),
+        )
+    )
+    section.lines.append(
+        f"{loads:,} loads were read, applied in order and judged, then all marts were built and checked; nothing"
+        " was there before but the landed files. The daily mart answers as the full snapshots do."
+    )
+    return section
+
+
+def _year(plan: Plan) -> Section:
     folder = plan.work / "marts"
     shutil.rmtree(folder, ignore_errors=True)
     endpoints = plan.sized(ENDPOINTS)
@@ -132,4 +214,4 @@ def run(plan: Plan) -> list[Section]:
             is_full_size=is_full_size,
         ),
     ]
-    return [section]
+    return section
