@@ -258,7 +258,7 @@ def old_runs_go(stack: Stack) -> None:
 
 
 def nothing_is_left(stack: Stack) -> None:
-    stack.compose("--profile", "*", "down", "--volumes", "--timeout", "30")
+    stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
     label = f"label=com.docker.compose.project={stack.project}"
     for words in (["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"]):
         left = run(["docker", *words, "--filter", label])
