@@ -6,18 +6,19 @@ there is room for it.
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import sqlite3
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
+from email.message import EmailMessage
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
+import duckdb
 import pytest
 import zstandard
 
+from contract.canaries import ANSWERS, CANARIES, IN_BASE64, found_in, leaks, written
 from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import FixedClock
 from ksc_ledger.collection import collect_under_lease
@@ -31,69 +32,12 @@ from unit.sources.scripted import (
     QUICK,
     SERVER_DATE,
     SESSION,
-    Answering,
     Identity,
-    Request,
-    Scripted,
     ScriptedKsc,
     host,
     make_identity,
-    ok,
-    reply,
 )
 
-IN_BASE64 = base64.b64encode(PASSWORD.encode()).decode()
-CANARIES = {
-    PASSWORD,
-    IN_BASE64,
-    quote(PASSWORD, safe=""),
-    quote_plus(PASSWORD),
-    quote(IN_BASE64, safe=""),
-    json.dumps(PASSWORD)[1:-1],
-    SESSION,
-}
-
-
-def everything(request: Request) -> str:
-    """All that a server knows of its client, in each way in which it could be written."""
-    known = CANARIES if "X-KSC-Session" in request.headers else CANARIES - {SESSION}
-    return " ".join([request.headers.get("Authorization", ""), *sorted(known)])
-
-
-def _status(status: int, **headers: str) -> Answering:
-    def answering(request: Request) -> Scripted:
-        told = everything(request)
-        return reply(status, f"<p>{told}</p>".encode(), **headers)
-
-    return answering
-
-
-def _business_error(request: Request) -> Scripted:
-    return ok(
-        {"PxgError": {"code": 1, "module": everything(request), "message": everything(request)}}
-    )
-
-
-def _redirect(request: Request) -> Scripted:
-    told = quote(everything(request))
-    return reply(307, b"", Location=f"https://127.0.0.1:9/{told}", WWW_Authenticate=told)
-
-
-def _not_json(request: Request) -> Scripted:
-    return ok(everything(request).encode())
-
-
-ANSWERS: dict[str, Answering] = {
-    "401": _status(401),
-    "second factor": _status(401, WWW_Authenticate="KSCMFA", X_KSC_Session=SESSION),
-    "403": _status(403),
-    "404": _status(404),
-    "500": _status(500),
-    "503": _status(503, Retry_After="0"),
-    "redirect": _redirect,
-    "business error": _business_error,
-    "no JSON": _not_json,
-}
 METHODS = (
     "Session.StartSession",
     "HostGroup.GetStaticInfo",
@@ -118,23 +62,6 @@ def server(identity: Identity) -> Iterator[ScriptedKsc]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return settings_module.load({"KSC_LEDGER_HOME": str(tmp_path / "home")})
-
-
-def found_in(text: str) -> set[str]:
-    return {canary for canary in CANARIES if canary in text}
-
-
-def written(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Every file of a home as text, unpacked, and what its database holds."""
-    for file in sorted(path for path in settings.home.rglob("*") if path.is_file()):
-        content = file.read_bytes()
-        if ".zst" in file.name:
-            content = zstandard.ZstdDecompressor().decompressobj().decompress(content)
-        yield file.name, content.decode(errors="replace")
-    for database in settings.home.rglob("*.sqlite*"):
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as con:
-            yield f"{database.name}, dumped", "\n".join(con.iterdump())
-        con.close()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -166,11 +93,11 @@ def test_an_indiscreet_server_gives_nothing_away(
         engine.dispose()
     texts.append(("the log", caplog.text))
     texts += [("a record", repr(record.__dict__)) for record in caplog.records]
-    texts += written(settings)
+    texts += written(settings.home)
     assert any(name.endswith(".json") for name, _ in texts)
     assert any(".tar.zst" in name for name, _ in texts)
     assert any("dumped" in name for name, _ in texts)
-    assert {name: found for name, text in texts if (found := found_in(text))} == {}
+    assert leaks(iter(texts)) == {}
 
 
 def ask(server: ScriptedKsc) -> None:
@@ -204,3 +131,23 @@ def test_every_form_of_the_password_is_blanked_and_nothing_else() -> None:
     for form in CANARIES - {SESSION}:
         assert endpoint.without_secrets(f"trước {form} sau") == "trước ••• sau"
     assert endpoint.without_secrets("Máy chủ bận") == "Máy chủ bận"
+
+
+def test_the_search_finds_a_secret_wherever_one_is_written(tmp_path: Path) -> None:
+    """Packed, encoded for a mail, in a column: else the tests above could not fail."""
+    (tmp_path / "plain.log").write_text(f"password={PASSWORD}", "utf-8")
+    packed = zstandard.ZstdCompressor().compress(IN_BASE64.encode())
+    (tmp_path / "body.tar.zst").write_bytes(packed)
+    mail = EmailMessage()
+    mail.set_content(f"Mật khẩu: {PASSWORD}", cte="base64")
+    (tmp_path / "one.eml").write_bytes(mail.as_bytes())
+    with closing(sqlite3.connect(tmp_path / "airflow.db")) as con:
+        con.execute("create table xcom (value text)")
+        con.execute("insert into xcom values (?)", [SESSION])
+        con.commit()
+    with duckdb.connect(str(tmp_path / "ledger.duckdb")) as warehouse:
+        warehouse.execute("create table load as select $1 as fault_text", [PASSWORD])
+    assert set(leaks(written(tmp_path))) >= {
+        "plain.log", "body.tar.zst", "one.eml, decoded", "airflow.db, dumped",
+        "ledger.duckdb, read",
+    }  # fmt: skip
