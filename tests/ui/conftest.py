@@ -197,7 +197,8 @@ class Person:
         self.tab.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 
     def _heard(self, message: Any) -> None:
-        if message.type == "error":
+        # Another program of this machine made or removed a network (Docker does): none of ours.
+        if message.type == "error" and "ERR_NETWORK_CHANGED" not in message.text:
             self.troubles.append(message.text)
 
     def _asked_by_a_script(self, dialog: Any) -> None:

@@ -133,7 +133,6 @@ def test_names_with_tricks_are_text_wherever_they_are_shown(person: Any, demo: A
     for path in ("", "don-vi/dtp_872", "cong-van"):
         ops.open(path)
         assert ops.tab.locator("img[src=x]").count() == 0
-    ops.tab.goto(f"{demo.url}/dags/build_marts")
     assert ops.troubles == []
 
 

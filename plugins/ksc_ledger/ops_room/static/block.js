@@ -40,7 +40,14 @@ const Block = () => {
     { style: frame, "aria-label": "Tình hình" },
     h("strong", null, "Tình hình"),
     ...lines.map((line, place) => h("div", { key: place }, line)),
-    h("a", { href: new URL("plugin/tinh-hinh", document.baseURI).href }, "Mở trang Tình hình"),
+    h(
+      "a",
+      {
+        href: new URL("plugin/tinh-hinh", document.baseURI).href,
+        style: { textDecoration: "underline" }, // Airflow's style sheet takes it away
+      },
+      "Mở trang Tình hình",
+    ),
     said ? h("small", null, ` · lúc ${said.now}`) : null,
   );
 };
