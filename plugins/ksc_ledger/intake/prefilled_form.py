@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ksc_ledger.intake.columns import HEADINGS, Column
+from ksc_ledger.intake.columns import COUNTS, HEADINGS, REMARKS, Column
 from ksc_ledger.intake.values import plain
 from ksc_ledger.rules.figures import written_date
 
@@ -36,15 +36,8 @@ _COLUMNS = (
     Column.NOTE,
 )
 _WIDTHS = (5, 34, 17, 11, 11, 11, 9, 11, 12, 11, 30, 18)
-_COUNTS_TO_FILL = (
-    Column.COMPUTERS,
-    Column.INSTALLED,
-    Column.NAMED,
-    Column.WEAK,
-    Column.REQUESTED,
-)
-_TO_FILL = {*_COUNTS_TO_FILL, Column.DIFFICULTIES, Column.NOTE}
-_SUMMED = (Column.ALLOCATED, *_COUNTS_TO_FILL)
+_COUNTS_TO_FILL = tuple(one for one in COUNTS if one is not Column.ALLOCATED)
+_TO_FILL = {*_COUNTS_TO_FILL, *REMARKS}
 _COUNT_AT_MOST = 999_999
 _FONT = "Times New Roman"
 _YELLOW, _GREY, _HEAD = "FFFFF7CC", "FF808080", "FFDDE6F0"
@@ -201,7 +194,7 @@ def _write_line(sheet: Any, row: int, number: int, line: FormLine) -> None:
             size=9 if column is Column.UNIT_CODE else 12,
         )
         cell.border = _frame()
-        if column in _SUMMED:
+        if column in COUNTS:
             cell.number_format = "0"
         if column in _TO_FILL:
             cell.protection = Protection(locked=False)
@@ -221,7 +214,7 @@ def _write_total(sheet: Any, row: int) -> None:
     for at, column in enumerate(_COLUMNS, start=1):
         cell = _put(sheet, row, at, None, bold=True, across="center")
         cell.border = _frame()
-        if column in _SUMMED:
+        if column in COUNTS:
             letter = _letter(column)
             cell.value = f"=SUM({letter}{_FIRST_ROW}:{letter}{row - 1})"
     _put(sheet, row, 1, "Tổng cộng", bold=True, across="center").border = _frame()

@@ -43,32 +43,31 @@ _KINDS = tuple(
 )  # fmt: skip
 
 
-class UnitLike(Protocol):
-    """What is asked of a unit; the registry's ``Unit`` is one."""
+class DatedLike(Protocol):
+    """A row about a unit and the days on which it holds."""
 
     @property
     def unit_code(self) -> str: ...
+    @property
+    def valid_from_date(self) -> date: ...
+    @property
+    def valid_to_date(self) -> date | None: ...
+
+
+class UnitLike(DatedLike, Protocol):
+    """What is asked of a unit; the registry's ``Unit`` is one."""
+
     @property
     def unit_name(self) -> str: ...
     @property
     def parent_unit_code(self) -> str | None: ...
-    @property
-    def valid_from_date(self) -> date: ...
-    @property
-    def valid_to_date(self) -> date | None: ...
 
 
-class AliasLike(Protocol):
+class AliasLike(DatedLike, Protocol):
     """What is asked of an alias; the registry's ``UnitAlias`` is one."""
 
     @property
     def alias(self) -> str: ...
-    @property
-    def unit_code(self) -> str: ...
-    @property
-    def valid_from_date(self) -> date: ...
-    @property
-    def valid_to_date(self) -> date | None: ...
 
 
 class How(StrEnum):
@@ -224,7 +223,7 @@ def alias_rows(text: str, match: Match, day: date, source: str) -> Iterator[dict
         }
 
 
-def is_in_force(record: UnitLike | AliasLike, day: date) -> bool:
+def is_in_force(record: DatedLike, day: date) -> bool:
     return record.valid_from_date <= day and (
         record.valid_to_date is None or day <= record.valid_to_date
     )
