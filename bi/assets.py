@@ -29,7 +29,7 @@ _OF_EVERY_CHART: Mapping[str, Any] = {
     "extra_form_data": {},
 }
 _OF_VIZ: Mapping[str, Mapping[str, Any]] = {
-    "big_number_total": {"header_font_size": 0.4, "subheader_font_size": 0.125},
+    "big_number_total": {"header_font_size": 0.4, "subtitle_font_size": 0.125},
     "table": {
         "query_mode": "raw",
         "show_cell_bars": False,

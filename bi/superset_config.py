@@ -65,7 +65,11 @@ PERMANENT_SESSION_LIFETIME = timedelta(hours=12)
 # What may be asked: of SQL the time, of a database ours and in our way, whatever was typed in.
 SQLLAB_TIMEOUT = 30
 SUPERSET_WEBSERVER_TIMEOUT = 60
-FEATURE_FLAGS = {"ENABLE_TEMPLATE_PROCESSING": False, "ALERT_REPORTS": False}
+FEATURE_FLAGS = {
+    "ALERT_REPORTS": False,
+    "DASHBOARD_VIRTUALIZATION": False,  # a wall, a print and a picture show every chart
+    "ENABLE_TEMPLATE_PROCESSING": False,
+}
 
 
 class NotOursError(ValueError):
