@@ -277,7 +277,7 @@ def _dashboard(written: Written) -> dict[str, Any]:
             "timed_refresh_immune_slices": [],
             "expanded_slices": {},
             "color_scheme": "supersetColors",
-            "label_colors": dashboard["colours"],
+            "label_colors": _colours(written),
             "shared_label_colors": [],
             "cross_filters_enabled": True,
             "default_filters": "{}",
@@ -288,6 +288,18 @@ def _dashboard(written: Written) -> dict[str, Any]:
             },
         },
     }
+
+
+def _colours(written: Written) -> dict[str, str]:
+    """By the word that is shown; a metric's bars ask by the metric's name instead."""
+    colours: Mapping[str, str] = written.dashboard["colours"]
+    by_name = {
+        name: colours[said["label"]]
+        for dataset in written.datasets.values()
+        for name, said in dataset.get("metrics", {}).items()
+        if said["label"] in colours
+    }
+    return {**colours, **by_name}
 
 
 def _filter(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ VIEWER_ROLE = "KSC_xem"
 VIEWERS_TOO = frozenset(
     {
         ("can_csv", "Superset"),
+        ("can_log", "Superset"),  # pages report clicks and stumble when refused; nobody keeps them
         ("can_read", "SecurityRestApi"),  # the token against forged requests
         ("can_recent_activity", "Log"),
         ("can_userinfo", "UserDBModelView"),

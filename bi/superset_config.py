@@ -49,7 +49,14 @@ TALISMAN_CONFIG = {
 ENABLE_CORS = False
 CORS_OPTIONS: dict[str, Any] = {"origins": []}
 THEME_DEFAULT = {
-    "token": {"brandLogoAlt": APP_NAME, "colorPrimary": "#1f6feb", "fontUrls": []},
+    "token": {
+        "brandLogoAlt": APP_NAME,
+        "brandLogoHeight": "24px",
+        "brandLogoHref": "/",
+        "brandLogoMargin": "18px 0",
+        "colorPrimary": "#1f6feb",
+        "fontUrls": [],
+    },
     "algorithm": "default",
 }
 
