@@ -29,7 +29,7 @@ _OF_EVERY_CHART: Mapping[str, Any] = {
     "extra_form_data": {},
 }
 _OF_VIZ: Mapping[str, Mapping[str, Any]] = {
-    "big_number_total": {"header_font_size": 0.4, "subtitle_font_size": 0.125},
+    "big_number_total": {"header_font_size": 0.4, "subtitle_font_size": 0.2},
     "table": {
         "query_mode": "raw",
         "show_cell_bars": False,
@@ -67,7 +67,7 @@ _OF_VIZ: Mapping[str, Mapping[str, Any]] = {
         "x_axis_time_bounds": [None, None],
         "x_axis_time_format": "%d/%m %H:%M",
         "y_axis_title": " ",
-        "y_axis_title_margin": 90,
+        "y_axis_title_margin": 120,
         "zoomable": True,
     },
 }
