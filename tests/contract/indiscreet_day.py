@@ -39,7 +39,7 @@ def main() -> None:
     begins_at = datetime.fromisoformat(order["begins_at"])
     engine = open_state(settings.state_url)
     for number in range(order["rounds"]):
-        at = begins_at + timedelta(minutes=10 * number)
+        at = begins_at + timedelta(hours=number)  # by then the province's word is due again
         clock.set(at, is_driven=True)
         for code in SERVERS:
             accounts.resume(engine, code)
