@@ -49,7 +49,7 @@ def links(client: RawClient) -> dict[str, tuple[int, str]]:
 def is_open(sim: Simulator, code: str) -> bool:
     try:
         socket.create_connection(("127.0.0.1", sim.ports["servers"][code]["port"]), 5).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or dropped by a port that closes at this very moment
         return False
     return True
 
