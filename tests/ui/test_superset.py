@@ -149,7 +149,6 @@ def test_a_viewer_sees_every_chart_while_the_pipeline_publishes(
     assert len(set(seen)) >= 3
     viewer.tab.screenshot(path=SHOTS / "superset-viewer.png")
     assert viewer.troubles == []
-    assert all("Content Security Policy" in one for one in viewer.stopped)
     assert any(PIXEL in one for one in viewer.stopped)  # else it was not the policy that stopped it
 
 
