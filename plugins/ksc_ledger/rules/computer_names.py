@@ -14,7 +14,13 @@ from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 
-from ksc_ledger.rules.text import ascii_letters, is_invisible, nfc, strip_suffix
+from ksc_ledger.rules.text import (
+    ascii_letters,
+    is_invisible,
+    nfc,
+    strip_suffix,
+    without_invisible,
+)
 
 NETBIOS_LENGTH = 15  # Windows cuts the NetBIOS name after so many characters
 
@@ -216,7 +222,7 @@ class _Seen:
 
     @classmethod
     def of(cls, judged: str) -> _Seen:
-        visible = "".join(sign for sign in judged if not is_invisible(sign)).strip()
+        visible = without_invisible(judged).strip()
         folded = ascii_letters(visible).upper()
         return cls(visible, folded, tuple(_CHUNK.findall(folded)))
 

@@ -11,8 +11,8 @@ import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from ksc_ledger.warehouse.engine import Connection, quoted, statement
-from ksc_ledger.warehouse.twins import view_twins
+from ksc_ledger.warehouse.engine import Connection, statement
+from ksc_ledger.warehouse.twins import comments, view_twins
 
 SCHEMA = "bi"
 _NAMED = re.compile(rf"\b{SCHEMA}\.(\w+)")
@@ -25,14 +25,6 @@ def make_views(con: Connection, sql: Path) -> None:
     texts = {name: statement(sql, f"published/{SCHEMA}/{name}") for name in view_twins(sql)}
     needs = {name: set(_NAMED.findall(_SAID.sub("", text))) for name, text in texts.items()}
     for name in TopologicalSorter(needs).static_order():
-        twin = view_twins(sql)[name]
         view = f'{SCHEMA}."{name}"'
-        said = [
-            f"create view {view} as {texts[name]}",
-            f"comment on view {view} is {quoted(twin.vi)}",
-        ]
-        said += [
-            f'comment on column {view}."{column.name}" is {quoted(column.vi)}'
-            for column in twin.columns
-        ]
-        con.execute(";\n".join(said))
+        con.execute(f"create view {view} as {texts[name]}")
+        con.execute(comments(view_twins(sql)[name], "view", view))

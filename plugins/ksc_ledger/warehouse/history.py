@@ -18,7 +18,7 @@ import pyarrow as pa
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Places
-from ksc_ledger.warehouse.engine import Connection, one, statement, transaction
+from ksc_ledger.warehouse.engine import Connection, given, one, statement, temp_table, transaction
 from ksc_ledger.warehouse.extras import apply_extras, tell_hardware
 
 WRONG_CLOCK = timedelta(minutes=10)
@@ -106,9 +106,7 @@ def apply_loads(
             "list_order": pa.array(list(server_order.values()), pa.int32()),
         }
     )
-    con.register("given_order", order)
-    con.execute("create or replace temp table server_order as select * from given_order")
-    con.unregister("given_order")
+    temp_table(con, "server_order", order)
     for load in in_order(loads, server_order):
         if load.load_id in known:
             continue
@@ -249,19 +247,15 @@ def _insert_verdicts(con: Connection, load: Load) -> None:
     """All at once: a load has dozens, and a statement each costs more than the load itself."""
     if not load.verdicts:
         return
-    names = ("suite", "expectation", "severity", "is_success", "unexpected_count", "description")
-    con.register(
-        "given",
-        pa.Table.from_pylist(
-            [{name: verdict.get(name) for name in names} for verdict in load.verdicts],
-            schema=_VERDICT,
-        ),
+    table = pa.Table.from_pylist(
+        [{name: verdict.get(name) for name in _VERDICT.names} for verdict in load.verdicts],
+        schema=_VERDICT,
     )
-    con.execute(
-        "insert into hist.verdict by name select $load_id as load_id, * from given",
-        {"load_id": load.load_id},
-    )
-    con.unregister("given")
+    with given(con, table):
+        con.execute(
+            "insert into hist.verdict by name select $load_id as load_id, * from given",
+            {"load_id": load.load_id},
+        )
 
 
 def _insert(con: Connection, table: str, row: Mapping[str, object]) -> None:

@@ -22,7 +22,7 @@ from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.bi_views import make_views
 from ksc_ledger.warehouse.engine import Connection, attach, quoted, statement, transaction
 from ksc_ledger.warehouse.spreadsheets import write_spreadsheets
-from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, twins
+from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, comments, twins
 from ksc_ledger.warehouse.versioned import Edition, next_version_id, whole_or_not_at_all
 from ksc_ledger.warehouse.versioned import link as _link
 from ksc_ledger.warehouse.versioned import sync as _sync
@@ -230,13 +230,7 @@ def _column(column: Column, salt: str | None) -> str:
 
 
 def _comment(con: Connection, twin: Twin) -> None:
-    table = f'pub.marts."{twin.table}"'
-    said = [f"comment on table {table} is {quoted(twin.vi)}"]
-    said += [
-        f'comment on column {table}."{column.name}" is {quoted(column.vi)}'
-        for column in twin.columns
-    ]
-    con.execute(";\n".join(said))
+    con.execute(comments(twin, "table", f'pub.marts."{twin.table}"'))
 
 
 def _verify(con: Connection, settings: Settings, file: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from ksc_ledger.warehouse.engine import quoted
+
 COMMON = "common"
 PUBLISHED = "_published"  # made when publishing; every other twin has a model
 
@@ -48,6 +50,19 @@ def twins(sql: Path) -> Mapping[str, Twin]:
 def view_twins(sql: Path) -> Mapping[str, Twin]:
     """Every view of schema ``bi``, by name. The Vietnamese text of a column is its label."""
     return _read_folder(sql / "published" / "bi")
+
+
+def comments(twin: Twin, kind: str, relation: str) -> str:
+    """The statements that put a twin's Vietnamese text on its table or view and every column.
+
+    Together, because a statement at a time costs a publication more than copying the rows does.
+    """
+    said = [f"comment on {kind} {relation} is {quoted(twin.vi)}"]
+    said += [
+        f'comment on column {relation}."{column.name}" is {quoted(column.vi)}'
+        for column in twin.columns
+    ]
+    return ";\n".join(said)
 
 
 def _read_folder(folder: Path) -> Mapping[str, Twin]:
