@@ -145,7 +145,7 @@ format: $(DEV) ## let ruff and sqlfluff format
 	@$(BIN)/sqlfluff fix --disable-progress-bar -q sql
 
 lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
-	@for set in bootstrap runtime production compose-demo dev ui audit bench-dlt bench-naive; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
+	@for set in bootstrap runtime lake production compose-demo dev ui audit bench-dlt bench-naive; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/$$set.lock; done
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 bi/requirements.in \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file bi/requirements.lock
@@ -153,9 +153,9 @@ lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
 clean: ## remove the environment and the caches, never data
 	@rm -rf $(VENV) $(UI) $(BI) $(PRODUCTION) $(AUDIT) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# What `make test-long` and `make test-ui` need beyond Python: rendering letters, a real PostgreSQL,
-# a browser.
-SYSTEM_PACKAGES := libreoffice-writer libreoffice-calc poppler-utils fonts-liberation postgresql chromium
+# What `make test-long` and `make test-ui` need beyond Python: rendering letters, a real PostgreSQL, a real
+# Redis, a browser.
+SYSTEM_PACKAGES := libreoffice-writer libreoffice-calc poppler-utils fonts-liberation postgresql redis-server chromium
 
 system-deps: ## the Debian packages that test-long and test-ui need (as root)
 	@missing=; for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \

@@ -25,7 +25,7 @@ from ksc_ledger.orchestration.assets import (
     REPORTS_ACCEPTED,
     STATE_CHANGED,
 )
-from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
+from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Queue, Tag
 from ksc_ledger.orchestration.lateness import late_after
 from ksc_ledger.orchestration.links import linked
 
@@ -43,11 +43,11 @@ from ksc_ledger.orchestration.links import linked
     tags=[Tag.MARTS],
 )
 def build_marts() -> None:
-    @task(pool=Pool.WAREHOUSE_WRITER)
+    @task(pool=Pool.WAREHOUSE_WRITER, queue=Queue.WAREHOUSE)
     def build() -> dict[str, Any]:
         return building.build_history_and_marts()
 
-    @task(pool=Pool.WAREHOUSE_WRITER, outlets=[MARTS_PUBLISHED])
+    @task(pool=Pool.WAREHOUSE_WRITER, queue=Queue.WAREHOUSE, outlets=[MARTS_PUBLISHED])
     def publish(built: dict[str, Any]) -> str:
         return building.check_and_publish(built)
 

@@ -18,7 +18,7 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, TriggerRule, dag, task
 
 from ksc_ledger.orchestration import keeping
-from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Tag
+from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Pool, Queue, Tag
 from ksc_ledger.orchestration.lateness import late_after
 
 
@@ -35,19 +35,19 @@ from ksc_ledger.orchestration.lateness import late_after
     tags=[Tag.HOUSE],
 )
 def keep_house() -> None:
-    @task(pool=Pool.WAREHOUSE_WRITER)
+    @task(pool=Pool.WAREHOUSE_WRITER, queue=Queue.WAREHOUSE)
     def back_up() -> str:
         return keeping.back_up_and_try()
 
-    @task
+    @task(queue=Queue.WAREHOUSE)
     def retain() -> None:
         keeping.retain()
 
-    @task
+    @task(queue=Queue.WAREHOUSE)
     def publish_unit_files() -> None:
         keeping.publish_unit_files()
 
-    @task(trigger_rule=TriggerRule.NONE_SKIPPED)
+    @task(trigger_rule=TriggerRule.NONE_SKIPPED, queue=Queue.WAREHOUSE)
     def check_space() -> int:
         return keeping.check_space()
 

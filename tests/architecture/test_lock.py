@@ -24,10 +24,10 @@ def pins(lock: Path) -> dict[str, set[str]]:
 APART = {"duckdb-next", "ui", "audit", "compose-demo"}
 
 
-def test_the_product_has_four_locks_and_benchmark_and_browser_their_own() -> None:
+def test_the_product_has_five_locks_and_benchmark_and_browser_their_own() -> None:
     stems = {lock.stem for lock in LOCKS}
     ours = {stem for stem in stems - APART if not stem.startswith("bench-")}
-    assert ours == {"bootstrap", "dev", "runtime", "production"}
+    assert ours == {"bootstrap", "dev", "lake", "runtime", "production"}
     assert "ui" in stems
 
 
@@ -55,3 +55,13 @@ def test_production_runs_on_what_the_demo_runs_on() -> None:
 def test_the_tests_run_on_what_the_product_runs_on() -> None:
     runtime, dev = pins(REQUIREMENTS / "runtime.lock"), pins(REQUIREMENTS / "dev.lock")
     assert {name: dev.get(name) for name in runtime} == runtime
+
+
+def test_what_a_shared_warehouse_needs_is_the_same_everywhere_and_no_part_of_the_demo() -> None:
+    lake, runtime, production, dev = (
+        pins(REQUIREMENTS / f"{name}.lock") for name in ("lake", "runtime", "production", "dev")
+    )
+    assert {name: production.get(name) for name in lake} == lake
+    assert {name: dev.get(name) for name in lake} == lake
+    assert lake.keys() & runtime.keys() == {"duckdb"}
+    assert all(versions == lake["duckdb"] for versions in lake.values())

@@ -81,6 +81,30 @@ def test_every_mapped_task_is_named_by_what_it_is_about(bag: Any) -> None:
     assert all(task.partial_kwargs["map_index_template"] for task in mapped)
 
 
+def test_what_writes_the_warehouse_or_publishes_is_on_the_writers_queue(bag: Any) -> None:
+    """And nothing else is: with Celery that queue has one worker, which does one thing at a time."""
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+    from ksc_ledger.orchestration.defaults import Pool, Queue
+
+    queues: dict[str, set[tuple[str, str]]] = {}
+    for dag_id, dag in bag.dags.items():
+        for task in dag.tasks:
+            given = task.partial_kwargs if isinstance(task, MappedOperator) else vars(task)
+            queues.setdefault(str(given["queue"]), set()).add((dag_id, task.task_id))
+            if given.get("pool") == Pool.WAREHOUSE_WRITER:
+                assert given["queue"] == Queue.WAREHOUSE, task.task_id
+    assert set(queues) == {Queue.DEFAULT, Queue.WAREHOUSE}
+    assert queues[Queue.WAREHOUSE] == {
+        ("build_marts", "build"),
+        ("build_marts", "publish"),
+        ("keep_house", "back_up"),
+        ("keep_house", "retain"),
+        ("keep_house", "publish_unit_files"),
+        ("keep_house", "check_space"),
+    }
+
+
 # A person waits in front of a letter, and a mail about late mails would wait with them.
 WITHOUT_DEADLINE = {"write_letters", "deliver_mail"}
 

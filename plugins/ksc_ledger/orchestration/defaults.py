@@ -10,6 +10,20 @@ from ksc_ledger.clock import VIETNAM
 
 START = datetime(2022, 1, 1, tzinfo=VIETNAM)
 
+
+class Queue(StrEnum):
+    """Where Celery's workers find their tasks (docs/deployment.md); the LocalExecutor has no queues.
+
+    The pool keeps tasks apart in time, the queue on one machine: the writer's file and its lock are
+    on a disk of that machine, which no lock of another machine reaches.
+    """
+
+    # Asks, mails, judges what landed, writes letters: any worker with the shared folders.
+    DEFAULT = "default"
+    # Writes the warehouse, publishes, keeps house: one worker, one task at a time.
+    WAREHOUSE = "warehouse"
+
+
 # An outage of the API server burns retries, and effects are idempotent: so, many and patient.
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "ksc-ledger",
@@ -18,6 +32,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=20),
+    "queue": Queue.DEFAULT,
 }
 
 
