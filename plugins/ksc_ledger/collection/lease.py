@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _HELD_AFTER = (FaultCode.CREDENTIALS.value, FaultCode.SECOND_FACTOR.value)
 _LEASE_MARGIN_SECONDS = 60  # beyond the server's budget: goodbyes, closing files, recording
+# Airflow gives a task up a minute after its last word and tries again half a minute later. A dead
+# attempt's lease is over by then, so that the new one need not burn its tries waiting.
+_LEASE_SECONDS = 75
+_RENEWED_AFTER_SECONDS = 15.0
 
 
 def _real_now() -> datetime:
@@ -59,7 +63,7 @@ def collect_under_lease(
         engine,
         f"ksc:{endpoint.server_code}",
         owner,
-        budget.server_seconds + _LEASE_MARGIN_SECONDS,
+        _LEASE_SECONDS,
         real_now(),
     )
     if lease is None:
@@ -67,22 +71,22 @@ def collect_under_lease(
             "collection_already_running",
             f"Một lượt thu thập khác đang hỏi máy chủ {endpoint.label}.",
             "Chờ lượt đó xong; nếu nó đã chết, quyền thu thập tự hết hạn sau "
-            f"{budget.server_seconds + _LEASE_MARGIN_SECONDS:g} giây.",
+            f"{_LEASE_SECONDS} giây.",
         )
-
-    fingerprint = endpoint.fingerprint
 
     def land(load: Load, places: Places) -> None:
         refusal = _refusal(load)
         if refusal is not None:
             # First of all, and under a lost lease too: the next attempt must not repeat it.
-            accounts.hold(engine, endpoint.server_code, fingerprint, refusal, clock.now())
+            accounts.hold(engine, endpoint.server_code, endpoint.fingerprint, refusal, clock.now())
         with engine.begin() as connection:
             leases.guard(connection, lease)
             manifest.write(load, places)
 
     try:
-        if accounts.is_held(engine, endpoint.server_code, fingerprint):
+        held = {one.fingerprint for one in accounts.held(engine, endpoint.server_code)}
+        # A fingerprint is slow on purpose: it is taken only where some account is held.
+        if held and endpoint.fingerprint in held:
             load = failed_load(
                 endpoint,
                 _held(endpoint),
@@ -93,20 +97,26 @@ def collect_under_lease(
             )
             land(load, places)
             return load
-        return collect_server(
-            endpoint,
-            estate_code=estate_code,
-            places=places,
-            budget=budget,
-            chunk_size=chunk_size,
-            as_of_at=as_of_at,
-            clock=clock,
-            fence=lease.token,
-            previous=last_complete(places, endpoint.server_code, clock.now()),
-            land=land,
-            sleep=sleep,
-            kinds=kinds,
+        beat = leases.Beat(
+            ttl_seconds=_LEASE_SECONDS,
+            every_seconds=_RENEWED_AFTER_SECONDS,
+            at_most_seconds=budget.server_seconds + _LEASE_MARGIN_SECONDS,
         )
+        with leases.kept(engine, lease, beat, real_now):
+            return collect_server(
+                endpoint,
+                estate_code=estate_code,
+                places=places,
+                budget=budget,
+                chunk_size=chunk_size,
+                as_of_at=as_of_at,
+                clock=clock,
+                fence=lease.token,
+                previous=last_complete(places, endpoint.server_code, clock.now()),
+                land=land,
+                sleep=sleep,
+                kinds=kinds,
+            )
     finally:
         leases.release(engine, lease)
 

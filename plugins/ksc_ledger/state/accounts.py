@@ -64,15 +64,16 @@ def resume(engine: Engine, server_code: str) -> int:
         ).rowcount
 
 
-def held(engine: Engine) -> list[HeldAccount]:
-    """Every account held back, by server."""
+def held(engine: Engine, server_code: str | None = None) -> list[HeldAccount]:
+    """Every account held back, by server; of one server where it is named."""
+    query = select(
+        HELD_ACCOUNT.c.server_code,
+        HELD_ACCOUNT.c.fingerprint,
+        HELD_ACCOUNT.c.reason,
+        HELD_ACCOUNT.c.held_at,
+    ).order_by(HELD_ACCOUNT.c.server_code, HELD_ACCOUNT.c.held_at)
+    if server_code is not None:
+        query = query.where(HELD_ACCOUNT.c.server_code == server_code)
     with reading(engine) as connection:
-        rows = connection.execute(
-            select(
-                HELD_ACCOUNT.c.server_code,
-                HELD_ACCOUNT.c.fingerprint,
-                HELD_ACCOUNT.c.reason,
-                HELD_ACCOUNT.c.held_at,
-            ).order_by(HELD_ACCOUNT.c.server_code, HELD_ACCOUNT.c.held_at)
-        ).all()
+        rows = connection.execute(query).all()
     return [HeldAccount(*row) for row in rows]

@@ -8,17 +8,22 @@ commits nothing. Time here is real time, given as ``now``; the mode's clock has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, Select, and_, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.state.database import reading
 from ksc_ledger.state.tables import LEASE
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,15 @@ class Lease:
     owner: str
     token: int
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """How a lease is kept: each time for ``ttl_seconds``, ``at_most_seconds`` in all."""
+
+    ttl_seconds: float
+    every_seconds: float
+    at_most_seconds: float
 
 
 class LeaseLost(LedgerError):  # noqa: N818 - named for what happened, as SourceFault
@@ -83,6 +97,36 @@ def renew(engine: Engine, lease: Lease, ttl_seconds: float, now: datetime) -> Le
         if changed.rowcount != 1:
             raise LeaseLost(lease)
     return Lease(lease.name, lease.owner, lease.token, expires_at)
+
+
+@contextmanager
+def kept(
+    engine: Engine, lease: Lease, beat: Beat, real_now: Callable[[], datetime]
+) -> Iterator[None]:
+    """Prolong the lease from a thread while this process lives and the block lasts.
+
+    Whether it is still ours is not decided here but by the ``guard`` of whoever records: a lost
+    lease ends the prolonging without a word. A database that does not answer is asked again.
+    """
+    is_over = threading.Event()
+    ends_at = real_now() + timedelta(seconds=beat.at_most_seconds)
+
+    def prolong() -> None:
+        while not is_over.wait(beat.every_seconds) and (now := real_now()) < ends_at:
+            try:
+                renew(engine, lease, beat.ttl_seconds, now)
+            except LeaseLost:
+                return
+            except SQLAlchemyError as error:
+                log.warning("%s: chưa gia hạn được, sẽ thử lại: %s", lease.name, error)
+
+    beating = threading.Thread(target=prolong, name=f"lease {lease.name}", daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        beating.join()
 
 
 def release(engine: Engine, lease: Lease) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from ksc_ledger.clock import FixedClock
-from ksc_ledger.collection import collect_under_lease
+from ksc_ledger.collection import collect_under_lease, lease
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.landing import manifest
 from ksc_ledger.landing.manifest import Load, LoadStatus
@@ -83,6 +84,32 @@ def test_a_second_attempt_waits_its_turn_and_asks_nothing(
     assert caught.value.code == "collection_already_running"
     assert server.connections == 0
     assert list(manifest.read_all(places)) == []
+
+
+def test_a_long_attempt_keeps_its_lease_and_a_dead_one_loses_it_soon(
+    engine: Engine, server: ScriptedKsc, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "_RENEWED_AFTER_SECONDS", 0.01)
+    seen: list[datetime] = []
+
+    def ends_at() -> datetime:
+        held = leases.holder(engine, "ksc:dtp_872", datetime.now(UTC))
+        assert held is not None
+        return held.expires_at
+
+    def slow(request: Request) -> Scripted:
+        seen.append(ends_at())
+        assert seen[0] <= datetime.now(UTC) + timedelta(seconds=75)
+        patience = time.monotonic() + 30
+        while ends_at() == seen[0] and time.monotonic() < patience:
+            time.sleep(0.01)
+        seen.append(ends_at())
+        return server.behave(request)
+
+    server.on["HostGroup.FindHosts"] = in_turn(slow, server.behave)
+    assert collect(engine, server, places).status is LoadStatus.COMPLETE
+    assert seen[1] > seen[0]
+    assert leases.holder(engine, "ksc:dtp_872", datetime.now(UTC)) is None
 
 
 def test_an_attempt_overtaken_meanwhile_records_nothing(
@@ -188,7 +215,7 @@ def test_the_lease_is_given_back_after_a_mistake_of_ours(
         raise RuntimeError("ours")
 
     with monkeypatch.context() as patched:
-        patched.setattr(accounts, "is_held", broken)
+        patched.setattr(accounts, "held", broken)
         with pytest.raises(RuntimeError):
             collect(engine, server, places)
     assert collect(engine, server, places).status is LoadStatus.COMPLETE

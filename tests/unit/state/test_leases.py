@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 
 from ksc_ledger.state import leases, open_state
 from ksc_ledger.state.leases import Lease, LeaseLost
@@ -38,6 +40,80 @@ def acquired(engine: Engine, owner: str = "first", now: datetime = NOW) -> Lease
     lease = leases.acquire(engine, "writer", owner, TTL, now)
     assert lease is not None
     return lease
+
+
+class Clock:
+    """``now`` as given; ``asked(n)`` waits until it was asked so often."""
+
+    def __init__(self, *seconds: float) -> None:
+        self.instants = [after(one) for one in seconds]
+        self.count = 0
+        self.changed = threading.Condition()
+
+    def __call__(self) -> datetime:
+        with self.changed:
+            at = self.instants[min(self.count, len(self.instants) - 1)]
+            self.count += 1
+            self.changed.notify_all()
+            return at
+
+    def asked(self, times: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.count >= times, timeout=30)
+
+
+def beat(at_most_seconds: float) -> leases.Beat:
+    return leases.Beat(ttl_seconds=TTL, every_seconds=0.01, at_most_seconds=at_most_seconds)
+
+
+def test_a_lease_is_kept_while_its_process_lives(engine: Engine) -> None:
+    lease = acquired(engine)
+    clock = Clock(0, 50, 100)
+    with leases.kept(engine, lease, beat(600), clock):
+        clock.asked(5)
+    held = leases.holder(engine, "writer", after(TTL + 1))
+    assert held is not None
+    assert (held.token, held.expires_at) == (lease.token, after(100 + TTL))
+    assert leases.acquire(engine, "writer", "second", TTL, after(100 + TTL)) is not None
+
+
+def test_a_lease_is_kept_no_longer_than_was_said(engine: Engine) -> None:
+    """Who takes so long hangs: another may take over, and the token does the rest."""
+    acquired_at_once = acquired(engine)
+    clock = Clock(0, 600)
+    with leases.kept(engine, acquired_at_once, beat(600), clock):
+        clock.asked(2)
+    assert clock.count == 2
+    assert leases.holder(engine, "writer", NOW) == acquired_at_once
+
+
+def test_a_lost_lease_is_not_taken_back(engine: Engine) -> None:
+    lease = acquired(engine)
+    other = acquired(engine, "second", after(TTL))
+    clock = Clock(0, TTL + 1)
+    with leases.kept(engine, lease, beat(600), clock):
+        clock.asked(2)
+    assert leases.holder(engine, "writer", after(TTL)) == other
+
+
+def test_a_database_that_is_away_for_a_moment_is_asked_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = acquired(engine)
+    clock = Clock(0, 10, 20)
+    real, answers = leases.renew, iter([OperationalError("away", {}, Exception())])
+
+    def away_at_first(*given: Any) -> Lease:
+        for error in answers:
+            raise error
+        return real(*given)
+
+    monkeypatch.setattr(leases, "renew", away_at_first)
+    with leases.kept(engine, lease, beat(600), clock):
+        clock.asked(5)
+    held = leases.holder(engine, "writer", NOW)
+    assert held is not None
+    assert held.expires_at == after(20 + TTL)
 
 
 def test_a_free_lease_is_given_with_its_first_token(engine: Engine) -> None:
