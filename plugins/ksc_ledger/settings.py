@@ -44,6 +44,11 @@ class Places:
         return self.home / "landing" / "verdicts"
 
     @property
+    def pushed(self) -> Path:
+        """What sites that send by themselves have sent, until it is taken."""
+        return self.home / "landing" / "pushed"
+
+    @property
     def inbox(self) -> Path:
         return self.home / "inbox"
 
@@ -130,6 +135,9 @@ class Settings:
     server_budget_seconds: float
     max_body_bytes: int
     chunk_size: int
+    push_max_bytes: int
+    push_silent_minutes: float
+    warehouse_url: str = field(repr=False)
     warehouse_memory: str
     warehouse_threads: int
     published_versions_kept: int
@@ -188,6 +196,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         server_budget_seconds=_number(env, "KSC_LEDGER_SERVER_BUDGET_SECONDS", 600, low=1),
         max_body_bytes=int(_number(env, "KSC_LEDGER_MAX_BODY_BYTES", 64 * 1024 * 1024, low=1024)),
         chunk_size=int(_number(env, "KSC_LEDGER_CHUNK_SIZE", 1000, low=25, high=10_000)),
+        warehouse_url=_text(env, "KSC_LEDGER_WAREHOUSE_URL", ""),
+        push_max_bytes=int(
+            _number(env, "KSC_LEDGER_PUSH_MAX_BYTES", 256 * 1024 * 1024, low=1024 * 1024)
+        ),
+        push_silent_minutes=_number(env, "KSC_LEDGER_PUSH_SILENT_MINUTES", 20, low=1),
         warehouse_memory=_text(env, "KSC_LEDGER_WAREHOUSE_MEMORY", "2GB"),
         warehouse_threads=int(_number(env, "KSC_LEDGER_WAREHOUSE_THREADS", 1, low=1)),
         published_versions_kept=int(

@@ -1,18 +1,25 @@
--- One row per host of the load being applied, judged at the instant it was observed.
--- Grain: (endpoint_id).  Feeds: apply_load.
+-- One row per host of the loads in temp table wave, judged at the instant each was observed.
+-- Grain: (server_code, endpoint_id).  Feeds: apply_wave.
+-- noqa: disable=RF02
+-- (the columns left out by `exclude` belong to the table before the dot)
 
 -- What the server stamped is brought to our clock where its own is wrong by more than ten minutes,
 -- and an instant that lies ahead of the reading all the same is unknown: it must never look fresh.
 with told as (
     select
-        s.* exclude (mac_address, serial_number),
+        w.server_code,
+        s.* exclude (filename, mac_address, serial_number),
         -- The server keeps devices and hardware apart; a device's own word would come first.
-        coalesce(s.mac_address, w.mac_address) as mac_address,
-        coalesce(s.serial_number, w.serial_number) as serial_number,
-        getvariable('observed_at') + interval 10 minutes as latest_at,
-        getvariable('clock_ahead') as ahead
-    from read_parquet(getvariable('snapshot_path')) as s
-    left join told_hardware as w on s.endpoint_id = w.endpoint_id
+        coalesce(s.mac_address, h.mac_address) as mac_address,
+        coalesce(s.serial_number, h.serial_number) as serial_number,
+        w.observed_at + interval 10 minutes as latest_at,
+        w.clock_ahead as ahead,
+        w.stale_before_at,
+        w.old_bases_before_at
+    from read_parquet(getvariable('snapshot_paths'), filename = true) as s
+    inner join wave as w on s.filename = w.snapshot_path
+    left join told_hardware as h
+        on s.endpoint_id = h.endpoint_id and w.server_code = h.server_code
 ),
 
 hosts as (
@@ -44,11 +51,13 @@ namesakes as (
     select *
     from hosts
     where
-        name_key in (
-            select h.name_key
+        (server_code, name_key) in (
+            select
+                h.server_code,
+                h.name_key
             from hosts as h
             where h.name_key <> ''
-            group by h.name_key
+            group by h.server_code, h.name_key
             having count(*) > 1
         )
 ),
@@ -64,23 +73,23 @@ ranked as (
     from namesakes
     window
         by_name as (
-            partition by name_key
+            partition by server_code, name_key
             order by
                 last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
         ),
         better_by_name as (
-            partition by name_key
+            partition by server_code, name_key
             order by
                 last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
             rows between unbounded preceding and 1 preceding
         ),
         by_mac as (
-            partition by name_key, mac_address
+            partition by server_code, name_key, mac_address
             order by
                 last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
         ),
         by_serial as (
-            partition by name_key, serial_number
+            partition by server_code, name_key, serial_number
             order by
                 last_connected_at desc nulls last, last_visible_at desc nulls last, endpoint_id asc
         )
@@ -97,14 +106,17 @@ duplicates as (
 -- Of live machines of one name, the one made first has the name; the others copied it.
 twins as (
     select
+        server_code,
         endpoint_id,
-        row_number() over (partition by name_key order by created_at nulls last, endpoint_id) > 1
-            as has_name_twin
+        row_number() over (
+            partition by server_code, name_key order by created_at nulls last, endpoint_id
+        ) > 1 as has_name_twin
     from duplicates
     where has_agent and has_protection and not is_duplicate
 )
 
 select
+    h.server_code,
     h.endpoint_id,
     h.display_name,
     h.netbios_name,
@@ -116,9 +128,9 @@ select
     h.has_agent and h.has_protection and coalesce(h.rtp_state between 4 and 8, false)
         as is_protected,
     h.has_agent and h.has_protection
-    and (h.bases_at is null or h.bases_at < getvariable('old_bases_before_at')) as has_old_bases,
+    and (h.bases_at is null or h.bases_at < h.old_bases_before_at) as has_old_bases,
     h.has_agent
-    and (h.last_connected_at is null or h.last_connected_at < getvariable('stale_before_at'))
+    and (h.last_connected_at is null or h.last_connected_at < h.stale_before_at)
         as is_stale,
     coalesce(d.is_duplicate, false) as is_duplicate,
     coalesce(t.has_name_twin, false) as has_name_twin,
@@ -134,5 +146,5 @@ select
     h.mac_address,
     h.serial_number
 from hosts as h
-left join duplicates as d on h.endpoint_id = d.endpoint_id
-left join twins as t on h.endpoint_id = t.endpoint_id
+left join duplicates as d on h.endpoint_id = d.endpoint_id and h.server_code = d.server_code
+left join twins as t on h.endpoint_id = t.endpoint_id and h.server_code = t.server_code

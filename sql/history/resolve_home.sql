@@ -1,4 +1,5 @@
--- Decide which server's sighting counts, for the endpoints in temp table shared_endpoint.
+-- Decide which server's sighting counts, for the endpoints of the load that was just put: temp
+-- table shared_endpoint_of_load.
 -- Grain: statements, inside the load's transaction.  Feeds: hist.home.
 
 create or replace temp table home_before as
@@ -6,7 +7,7 @@ select
     endpoint_id,
     arg_max(server_code, from_at) as server_code
 from hist.home
-where endpoint_id in (select s.endpoint_id from shared_endpoint as s)
+where endpoint_id in (select s.endpoint_id from shared_endpoint_of_load as s)
 group by endpoint_id;
 
 create or replace temp table home_after as
@@ -25,7 +26,7 @@ with sightings as (
         ) as place
     from hist.cur as c
     left join server_order as o on c.server_code = o.server_code
-    where c.endpoint_id in (select e.endpoint_id from shared_endpoint as e)
+    where c.endpoint_id in (select e.endpoint_id from shared_endpoint_of_load as e)
 )
 
 select

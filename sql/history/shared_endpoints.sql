@@ -1,28 +1,36 @@
--- Endpoints of this server, before or after the load, that another server has (or once had) too.
--- Grain: (endpoint_id).  Feeds: resolve_home; is_newer_elsewhere: the load comes too late for it.
-with touched as (
-    select endpoint_id from load_facts
-    union
-    select endpoint_id from hist.cur
-    where server_code = getvariable('server_code')
+-- Endpoints of the wave's servers that two servers have, or that once had to be decided.
+-- Grain: (server_code, endpoint_id), server_code being one of the wave's, before or after its load.
+-- Feeds: resolve_home, one load after the other.
+with fresh as (
+    select
+        f.server_code,
+        f.endpoint_id
+    from load_facts as f
+    anti join hist.cur as c on f.endpoint_id = c.endpoint_id and f.server_code = c.server_code
 ),
 
-elsewhere as (
+everywhere as (
     select
-        endpoint_id,
-        observed_at as at_instant
+        server_code,
+        endpoint_id
     from hist.cur
-    where server_code <> getvariable('server_code')
     union all
-    select
-        endpoint_id,
-        from_at as at_instant
-    from hist.home
+    select * from fresh
+),
+
+shared as (
+    select endpoint_id
+    from everywhere
+    group by endpoint_id
+    having count(*) > 1
+    union
+    select endpoint_id from hist.home
 )
 
 select
-    endpoint_id,
-    max(at_instant) > getvariable('observed_at') as is_newer_elsewhere
-from elsewhere
-where endpoint_id in (select t.endpoint_id from touched as t)
-group by endpoint_id
+    e.server_code,
+    e.endpoint_id
+from everywhere as e
+where
+    e.server_code in (select w.server_code from wave as w)
+    and e.endpoint_id in (select s.endpoint_id from shared as s)

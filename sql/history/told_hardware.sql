@@ -1,44 +1,54 @@
--- The hardware that a load tells of, found again among its devices: the source has no id of them.
--- Grain: (endpoint_id).  Feeds: hist.hardware, and with it load_facts.
+-- The hardware that loads tell of, found again among their devices: the source has no id of them.
+-- Grain: (server_code, endpoint_id).  Feeds: hist.hardware, and with it load_facts.
 --
 -- By name and instant of creation, where both sides have the pair once; else by a name that both
 -- sides have once. What fits nobody, or more than one, is left out: a wrong machine is worse.
 with told as (
     select
-        *,
-        lower(device_name) as name_key
-    from read_parquet(getvariable('extra_path'))
-    where not is_written_off
+        e.server_code,
+        t.*,
+        lower(t.device_name) as name_key
+    from read_parquet(getvariable('extra_paths'), filename = true) as t
+    inner join told_by as e on t.filename = e.path
+    where not t.is_written_off
 ),
 
 devices as (
     select
-        endpoint_id,
-        lower(display_name) as name_key,
-        created_at
-    from read_parquet(getvariable('snapshot_path'))
+        w.server_code,
+        s.endpoint_id,
+        lower(s.display_name) as name_key,
+        s.created_at
+    from read_parquet(getvariable('snapshot_paths'), filename = true) as s
+    inner join wave as w on s.filename = w.snapshot_path
 ),
 
 exact as (
     select
+        d.server_code,
         d.endpoint_id,
         t.hardware_id
     from devices as d
-    inner join told as t on d.name_key = t.name_key and d.created_at = t.created_at
+    inner join told as t
+        on
+            d.server_code = t.server_code
+            and d.name_key = t.name_key
+            and d.created_at = t.created_at
     qualify
-        count(*) over (partition by d.endpoint_id) = 1
-        and count(*) over (partition by t.hardware_id) = 1
+        count(*) over (partition by d.server_code, d.endpoint_id) = 1
+        and count(*) over (partition by d.server_code, t.hardware_id) = 1
 ),
 
 by_name as (
     select
+        d.server_code,
         d.endpoint_id,
         t.hardware_id
     from devices as d
-    inner join told as t on d.name_key = t.name_key
+    inner join told as t on d.server_code = t.server_code and d.name_key = t.name_key
     qualify
-        count(*) over (partition by d.endpoint_id) = 1
-        and count(*) over (partition by t.hardware_id) = 1
+        count(*) over (partition by d.server_code, d.endpoint_id) = 1
+        and count(*) over (partition by d.server_code, t.hardware_id) = 1
 ),
 
 found as (
@@ -46,17 +56,23 @@ found as (
     union all
     select b.*
     from by_name as b
-    anti join exact as e on b.endpoint_id = e.endpoint_id or b.hardware_id = e.hardware_id
+    anti join exact as e
+        on
+            b.server_code = e.server_code
+            and (b.endpoint_id = e.endpoint_id or b.hardware_id = e.hardware_id)
 )
 
 select
+    f.server_code,
     f.endpoint_id,
     t.memory_mb,
     t.disk_gb,
     t.cpu_name,
     t.manufacturer,
     -- A number that three machines bear is a maker's filler or a shared adapter, and tells nothing.
-    if(count(*) over (partition by t.mac_address) > 2, null, t.mac_address) as mac_address,
-    if(count(*) over (partition by t.serial_number) > 2, null, t.serial_number) as serial_number
+    if(count(*) over (partition by f.server_code, t.mac_address) > 2, null, t.mac_address)
+        as mac_address,
+    if(count(*) over (partition by f.server_code, t.serial_number) > 2, null, t.serial_number)
+        as serial_number
 from found as f
-inner join told as t on f.hardware_id = t.hardware_id
+inner join told as t on f.server_code = t.server_code and f.hardware_id = t.hardware_id

@@ -1,12 +1,17 @@
--- The keys that a load tells of.
--- Grain: (licence_serial).  Feeds: hist.licence.
+-- The keys that loads tell of.
+-- Grain: (server_code, licence_serial).  Feeds: hist.licence.
 select
-    licence_serial,
-    product_name,
-    key_type,
-    seat_limit_count,
-    used_count,
-    created_at,
-    expires_at
-from read_parquet(getvariable('extra_path'))
-qualify row_number() over (partition by licence_serial order by expires_at desc nulls last) = 1
+    e.server_code,
+    t.licence_serial,
+    t.product_name,
+    t.key_type,
+    t.seat_limit_count,
+    t.used_count,
+    t.created_at,
+    t.expires_at
+from read_parquet(getvariable('extra_paths'), filename = true) as t
+inner join told_by as e on t.filename = e.path
+qualify
+    row_number() over (
+        partition by e.server_code, t.licence_serial order by t.expires_at desc nulls last
+    ) = 1

@@ -29,11 +29,15 @@ def back_up_and_try() -> str:
 
 
 def retain() -> None:
-    """Take away what is older than the settings say."""
-    from ksc_ledger.warehouse import housekeeping
+    """Take away what is older than the settings say, and tend a shared warehouse."""
+    from ksc_ledger.warehouse import housekeeping, lake_upkeep
 
     die_with_parent()
-    log.info("%s", housekeeping.retain(settings_module.load(), now=_instant()))
+    settings = settings_module.load()
+    log.info("%s", housekeeping.retain(settings, now=_instant()))
+    tended = lake_upkeep.tend(settings)
+    if tended is not None:
+        log.info("%s", tended)
 
 
 def publish_unit_files() -> None:

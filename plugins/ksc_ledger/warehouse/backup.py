@@ -28,9 +28,11 @@ from ksc_ledger.state import open_state
 from ksc_ledger.state.copies import Held, copy_state, held
 from ksc_ledger.state.database import HEAD
 from ksc_ledger.warehouse.builder import build
-from ksc_ledger.warehouse.engine import Connection, attach, connect, one
+from ksc_ledger.warehouse.engine import Connection, attach, connect, one, transaction
+from ksc_ledger.warehouse.lake import close, lake_of
+from ksc_ledger.warehouse.lake_upkeep import copy_whole, hand_over, need_empty, tables_of
 from ksc_ledger.warehouse.versioned import sync
-from ksc_ledger.warehouse.writer import lock
+from ksc_ledger.warehouse.writer import lock, open_to_read
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -156,7 +158,7 @@ def restore(settings: Settings, folder: Path) -> Backup:
     """Give a backup back to the home of ``settings``; its manifest.
 
     What is there now is moved aside into ``before_restore-<stamp>/`` of the home, never deleted; a
-    PostgreSQL database must be empty, else nothing is touched. Landed loads that are newer than the
+    PostgreSQL database and a lake must be empty, else nothing is touched. Landed loads that are newer than the
     backup are taken in by the next build. Everything that writes must be stopped; the warehouse's lock
     is held meanwhile. What was given back is read once more and must be what was backed up.
     """
@@ -164,6 +166,7 @@ def restore(settings: Settings, folder: Path) -> Backup:
     places = settings.places
     is_sqlite = settings.state_url.startswith("sqlite")
     with lock(settings):
+        need_empty(settings)
         if not is_sqlite:  # first, because it may be refused
             _give_state_back(folder / STATE, settings.state_url)
         aside = places.home / f"before_restore-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
@@ -176,6 +179,7 @@ def restore(settings: Settings, folder: Path) -> Backup:
             shutil.copy2(folder / name, target)
         if is_sqlite:
             shutil.copy2(folder / STATE, places.state_database)
+        _share_history(settings)
         _same_tables(settings, found)
         _same_state(settings, found)
     return found
@@ -186,14 +190,19 @@ def drill(settings: Settings, folder: Path) -> Drill:
 
     The restored files alone are used: warehouse, state, the registry's version. Every table is
     compared with what was backed up; the figures are made anew as well, unless the marts were made
-    by another version of the code. Raises LedgerError when anything differs or cannot be read.
+    by another version of the code, or others wrote to a shared history since. Raises LedgerError when anything differs or cannot be read.
     """
     places = settings.places
     for left in places.backups.glob(f"{_DRILL}*"):
         shutil.rmtree(left)  # of a drill that was killed
     with tempfile.TemporaryDirectory(prefix=_DRILL, dir=places.backups) as scratch:
         home = Path(scratch)
-        there = replace(settings, home=home, state_url=_sqlite_url(Places(home).state_database))
+        there = replace(
+            settings,
+            home=home,
+            state_url=_sqlite_url(Places(home).state_database),
+            warehouse_url="",  # a backup holds the history whole, so no lake is needed to try it
+        )
         found = restore(there, folder)
         figures: dict[str, int] = {}
         # Marts of another version of the code cannot be expected to come out the same.
@@ -233,13 +242,14 @@ def _copy_warehouse(
     try:
         with lock(settings), _opened(settings) as con:
             attach(con, target, "copied")
-            con.execute("copy from database wh to copied")
+            with transaction(con):  # of a lake: one and the same version throughout
+                is_as_built = copy_whole(con, settings)
+                tables = _content(con, "wh")
+                row = con.execute(
+                    "select as_of_at, code_version, registry_sha256 from wh.meta.build"
+                ).fetchone()
             con.execute("checkpoint copied")
             con.execute("detach copied")
-            tables = _content(con, "wh")
-            row = con.execute(
-                "select as_of_at, code_version, registry_sha256 from wh.meta.build"
-            ).fetchone()
         con = connect(settings)
         try:
             attach(con, target, "copied", read_only=True)
@@ -261,7 +271,8 @@ def _copy_warehouse(
         )
     if row is None:
         return (None, None, None), tables
-    return (row[0].astimezone(UTC).isoformat(), str(row[1]), str(row[2])), tables
+    built_by = str(row[1]) if is_as_built else None
+    return (row[0].astimezone(UTC).isoformat(), built_by, str(row[2])), tables
 
 
 @contextmanager
@@ -269,20 +280,16 @@ def _opened(settings: Settings) -> Iterator[Connection]:
     """The warehouse as ``wh``, to be read only. The caller holds the lock, or is alone."""
     con = connect(settings)
     try:
-        attach(con, settings.places.warehouse_file, "wh", read_only=True)
+        open_to_read(con, settings)
         yield con
     finally:
-        con.close()
+        close(con)
 
 
 def _content(con: Connection, catalog: str, *, only: tuple[str, ...] = ()) -> dict[str, str]:
     """Rows and a sum over their content, by schema.table. Reads every block."""
-    tables = con.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = ? order by all",
-        [catalog],
-    ).fetchall()
     found: dict[str, str] = {}
-    for schema, table in tables:
+    for schema, table in tables_of(con, catalog):
         if only and (schema != "marts" or table not in only):
             continue
         # MD5 of the text: DuckDB's own hash() may be another one in its next version.
@@ -293,6 +300,19 @@ def _content(con: Connection, catalog: str, *, only: tuple[str, ...] = ()) -> di
         )
         found[f"{schema}.{table}"] = f"{rows}:{total}"
     return found
+
+
+def _share_history(settings: Settings) -> None:
+    """Put a history that was given back into the lake, where the settings choose one."""
+    lake = lake_of(settings)
+    if lake is None:
+        return
+    con = connect(settings)
+    try:
+        attach(con, settings.places.warehouse_file, "wh")
+        hand_over(con, lake, settings)
+    finally:
+        close(con)
 
 
 def _same_tables(settings: Settings, found: Backup) -> None:

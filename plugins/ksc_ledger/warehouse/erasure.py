@@ -29,7 +29,9 @@ from ksc_ledger.settings import Settings
 from ksc_ledger.state import open_state
 from ksc_ledger.state.erasing import erase_text
 from ksc_ledger.warehouse import backup
-from ksc_ledger.warehouse.engine import Connection, attach, connect, one, quoted
+from ksc_ledger.warehouse.engine import Connection, attach, connect, one, quoted, transaction
+from ksc_ledger.warehouse.lake import Turns, lake_of
+from ksc_ledger.warehouse.lake_upkeep import forget_past
 from ksc_ledger.warehouse.publisher import editions, mask_salt, publish
 from ksc_ledger.warehouse.unit_files import publish_units
 from ksc_ledger.warehouse.writer import lock, writer
@@ -154,10 +156,17 @@ def _erase_parquet(settings: Settings, text: str) -> int:
 
 
 def _erase_warehouse(settings: Settings, text: str) -> int:
-    """Change every cell that holds it, then write the file anew, so that no block keeps it."""
+    """Change every cell that holds it, then write the files anew, so that no block keeps it."""
     file = settings.places.warehouse_file
     with writer(settings) as con:
-        cells = _erase_tables(con, text)
+        with transaction(con):
+            cells = _erase_tables(con, "wh", text)
+        con.execute("checkpoint wh")
+        if lake_of(settings) is not None:
+            shared = Turns(con).take(lambda: _erase_tables(con, "lake", text))
+            if shared:
+                forget_past(con)
+            cells += shared
     for old in file.parent.glob("ledger.before_rebuild.duckdb*"):
         old.unlink()
     if not cells:
@@ -177,24 +186,22 @@ def _erase_warehouse(settings: Settings, text: str) -> int:
     return cells
 
 
-def _erase_tables(con: Connection, text: str) -> int:
+def _erase_tables(con: Connection, catalog: str, text: str) -> int:
     rows = con.execute(
         "select schema_name, table_name, list(column_name) from duckdb_columns()"
         " inner join duckdb_tables() using (database_name, schema_name, table_name)"
-        " where database_name = current_database() and data_type = 'VARCHAR' group by all"
+        " where database_name = ? and data_type = 'VARCHAR' group by all",
+        [catalog],
     ).fetchall()
     cells = 0
-    con.execute("begin")
     for schema, table, columns in rows:
         for column in filter(_is_free_text, columns):
             (changed,) = one(
                 con,
-                f'update "{schema}"."{table}" set "{column}" = {_replaced(column, text)}'
+                f'update {catalog}."{schema}"."{table}" set "{column}" = {_replaced(column, text)}'
                 f" where {_holds_sql(column, text)}",
             )
             cells += int(str(changed))
-    con.execute("commit")
-    con.execute("checkpoint wh")
     return cells
 
 

@@ -7,12 +7,15 @@ is a foreign antivirus or which machine is weak is not here, that is judged when
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from ksc_ledger.landing.manifest import Extra, ExtraKind, Load
 from ksc_ledger.settings import Places
-from ksc_ledger.warehouse.engine import Connection, statement
+from ksc_ledger.warehouse.engine import Connection, given, statement, temp_table
 
 log = logging.getLogger(__name__)
 
@@ -46,49 +49,67 @@ _PRODUCTS = _State(
     ("endpoint_id", "product_name"),
     ("listed_name", "product_version", "publisher", "installed_date"),
 )
+_LOG = pa.schema(
+    [
+        ("load_id", pa.string()),
+        ("server_code", pa.string()),
+        ("observed_at", pa.timestamp("us", tz="UTC")),
+        ("kind", pa.string()),
+        ("is_applied", pa.bool_()),
+        ("row_count", pa.int64()),
+        ("fault_code", pa.string()),
+        ("fault_text", pa.string()),
+    ]
+)
 _INTERVALS = ("licence", "licence_host", "hardware", "product")
 
 
-def tell_hardware(con: Connection, load: Load, places: Places, sql: Path) -> None:
-    """Fill temp table told_hardware, by which the devices of the load are told apart.
+def tell_hardware(con: Connection, loads: Sequence[Load], places: Places, sql: Path) -> None:
+    """Fill temp table told_hardware, by which the devices of the loads are told apart.
 
-    It is what the load tells, or what the server told last; the history is not changed yet.
+    It is what a load tells, or what its server told last; the history is not changed yet.
     """
+    columns = ", ".join(("h.server_code", *_HARDWARE.keys, *_HARDWARE.facts))
     told = (
-        statement(sql, "history/told_hardware")
-        if _points_at(con, load, ExtraKind.HARDWARE, places)
-        else "select * from hist.hardware"
-        " where server_code = getvariable('server_code') and valid_to_at is null"
+        f"select {columns} from hist.hardware as h semi join wave using (server_code)"
+        " where h.valid_to_at is null"
     )
+    if _points_at(con, loads, ExtraKind.HARDWARE, places):
+        told = (
+            f"({statement(sql, 'history/told_hardware')}) union all by name"
+            f" ({told} and h.server_code not in (select t.server_code from told_by as t))"
+        )
     con.execute(f"create or replace temp table told_hardware as {told}")
 
 
-def apply_extras(con: Connection, load: Load, places: Places, sql: Path) -> None:
-    """Bring the history of all other kinds to the load, after its devices; write down what was.
+def apply_extras(con: Connection, loads: Sequence[Load], places: Places, sql: Path) -> None:
+    """Bring the history of all other kinds to the loads, after their devices; write down what was.
 
-    A kind that the load does not have stays as it is. load_facts, told_hardware and the variables
-    of the load are set; the caller holds the transaction.
+    A kind that a load does not have stays as it is. Temp tables wave, load_facts and told_hardware
+    are those of the loads; the caller holds the transaction.
     """
-    if _points_at(con, load, ExtraKind.HARDWARE, places):
-        _bring_to(con, _HARDWARE, "from told_hardware")
-    if _points_at(con, load, ExtraKind.DETECTIONS, places):
+    if _points_at(con, loads, ExtraKind.HARDWARE, places):
+        _bring_to(
+            con, _HARDWARE, "select * from told_hardware semi join told_by using (server_code)"
+        )
+    if _points_at(con, loads, ExtraKind.DETECTIONS, places):
         con.execute(statement(sql, "history/add_detections"))
-    if _points_at(con, load, ExtraKind.LICENCES, places):
+    if _points_at(con, loads, ExtraKind.LICENCES, places):
         _bring_to(con, _LICENCES, statement(sql, "history/told_licences"))
-    if _points_at(con, load, ExtraKind.LICENCE_HOSTS, places):
+    if _points_at(con, loads, ExtraKind.LICENCE_HOSTS, places):
         _bring_to(con, _LICENCE_HOSTS, statement(sql, "history/told_licence_hosts"))
-    if _points_at(con, load, ExtraKind.PRODUCTS, places):
+    if _points_at(con, loads, ExtraKind.PRODUCTS, places):
         # Where the server would not speak of some devices, what it said of them before stays,
         # as long as it still calls them to account for it.
-        is_partial = ExtraKind.PRODUCTS in load.extra_faults
         unless = (
-            "endpoint_id in (select endpoint_id from load_facts where has_antivirus_conflict)"
-            " and endpoint_id not in (select endpoint_id from told)"
-            if is_partial
-            else "false"
+            "exists (from told_by as b where b.server_code = h.server_code and b.is_partial)"
+            " and exists (from load_facts as f where f.server_code = h.server_code"
+            " and f.endpoint_id = h.endpoint_id and f.has_antivirus_conflict)"
+            " and not exists (from told as o where o.server_code = h.server_code"
+            " and o.endpoint_id = h.endpoint_id)"
         )
         _bring_to(con, _PRODUCTS, statement(sql, "history/told_products"), stays=unless)
-    _record(con, load, places)
+    _record(con, loads, places)
 
 
 def point_at_extras(con: Connection, prefix: str = "") -> None:
@@ -113,12 +134,26 @@ def point_at_extras(con: Connection, prefix: str = "") -> None:
         """)
 
 
-def _points_at(con: Connection, load: Load, kind: ExtraKind, places: Places) -> bool:
-    """Whether a kind can be applied; then variable extra_path names its file."""
-    path = _file(load, kind, places)
-    if path is None:
+def _points_at(con: Connection, loads: Sequence[Load], kind: ExtraKind, places: Places) -> bool:
+    """Whether any load has a kind; then told_by says which, and variable extra_paths names the files."""
+    found = [(load, path) for load in loads if (path := _file(load, kind, places)) is not None]
+    if not found:
         return False
-    con.execute("set variable extra_path = $1", [str(path)])
+    paths = [str(path) for _, path in found]
+    temp_table(
+        con,
+        "told_by",
+        pa.table(
+            {
+                "server_code": pa.array([load.server_code for load, _ in found], pa.string()),
+                "path": pa.array(paths, pa.string()),
+                "is_partial": pa.array(
+                    [kind in load.extra_faults for load, _ in found], pa.bool_()
+                ),
+            }
+        ),
+    )
+    con.execute("set variable extra_paths = $1", [paths])
     return True
 
 
@@ -144,44 +179,48 @@ def _bring_to(con: Connection, state: _State, told: str, *, stays: str = "false"
 
     A row that began at this very instant is the same load read again and leaves nothing behind.
     """
-    keys = " and ".join(f"t.{key} = h.{key}" for key in state.keys)
+    keys = " and ".join(f"t.{key} = h.{key}" for key in ("server_code", *state.keys))
     facts = "".join(f" and t.{name} is not distinct from h.{name}" for name in state.facts)
-    columns = ", ".join((*state.keys, *state.facts))
+    columns = ", ".join(f"t.{name}" for name in ("server_code", *state.keys, *state.facts))
     con.execute(f"create or replace temp table told as {told}")
     ending = (
-        "h.server_code = getvariable('server_code') and h.valid_to_at is null"
+        "h.server_code = w.server_code and h.valid_to_at is null"
+        " and h.server_code in (select b.server_code from told_by as b)"
         f" and not exists (from told as t where {keys}{facts}) and not ({stays})"
     )
     con.execute(
-        f"delete from {state.name} as h"
-        f" where {ending} and h.valid_from_at >= getvariable('observed_at')"
+        f"delete from {state.name} as h using wave as w"
+        f" where {ending} and h.valid_from_at >= w.observed_at"
     )
     con.execute(
-        f"update {state.name} as h set valid_to_at = getvariable('observed_at') where {ending}"
+        f"update {state.name} as h set valid_to_at = w.observed_at from wave as w where {ending}"
     )
     con.execute(
         f"insert into {state.name} by name"
-        f" select getvariable('server_code') as server_code, {columns},"
-        " getvariable('observed_at') as valid_from_at, null::timestamptz as valid_to_at"
-        f" from told as t where not exists (from {state.name} as h"
-        f" where h.server_code = getvariable('server_code') and h.valid_to_at is null and {keys})"
+        f" select {columns}, w.observed_at as valid_from_at, null::timestamptz as valid_to_at"
+        " from told as t inner join wave as w on t.server_code = w.server_code"
+        f" where not exists (from {state.name} as h where h.valid_to_at is null and {keys})"
     )
 
 
-def _record(con: Connection, load: Load, places: Places) -> None:
-    for kind in sorted({*load.extras, *load.extra_faults}):
-        extra = load.extras.get(kind)
-        fault = load.extra_faults.get(kind)
-        con.execute(
-            "insert into hist.extra_log values (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                load.load_id,
-                load.server_code,
-                load.observed_at,
-                kind,
-                _file(load, kind, places) is not None,
-                extra.count if extra else None,
-                fault.code if fault else None,
-                fault.text if fault else None,
-            ],
-        )
+def _record(con: Connection, loads: Sequence[Load], places: Places) -> None:
+    rows = []
+    for load in loads:
+        for kind in sorted({*load.extras, *load.extra_faults}):
+            extra = load.extras.get(kind)
+            fault = load.extra_faults.get(kind)
+            rows.append(
+                {
+                    "load_id": load.load_id,
+                    "server_code": load.server_code,
+                    "observed_at": load.observed_at,
+                    "kind": str(kind),
+                    "is_applied": _file(load, kind, places) is not None,
+                    "row_count": extra.count if extra else None,
+                    "fault_code": fault.code if fault else None,
+                    "fault_text": fault.text if fault else None,
+                }
+            )
+    if rows:
+        with given(con, pa.Table.from_pylist(rows, schema=_LOG)):
+            con.execute("insert into hist.extra_log by name select * from given")

@@ -23,7 +23,9 @@ from ksc_ledger.warehouse.builder import (
 )
 from ksc_ledger.warehouse.engine import attach, connect
 from ksc_ledger.warehouse.history import Cutoffs, apply_loads
-from ksc_ledger.warehouse.writer import lock, open_warehouse
+from ksc_ledger.warehouse.lake import attach_lake, close, lake_of
+from ksc_ledger.warehouse.lake_upkeep import hand_over
+from ksc_ledger.warehouse.writer import lock, open_warehouse, shows_history
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ def rebuild(
     No server is asked and nothing is published. Ages are judged with the limits that were in force
     when a load was first applied, as far as the old warehouse can still be read. ``as_of_at`` is
     that of the old marts, else of the newest load. The old file stays beside the new one as
-    ``ledger.before_rebuild.duckdb``; it is in place until the new one is whole and checked.
+    ``ledger.before_rebuild.duckdb``; it is in place until the new one is whole and checked. A shared
+    history is made in the file first, and then put into the lake in one transaction.
     """
     places = settings.places
     target = places.warehouse_file
@@ -69,34 +72,43 @@ def rebuild(
                 server_order=server_order(registry),
             )
             rows = build_in(con, settings, registry, as_of_at=at, code_version=code_version)
+            lake = lake_of(settings)
+            if lake is not None:
+                hand_over(con, lake, settings)
             con.execute("checkpoint wh")
         except BaseException:
-            con.close()
+            close(con)
             _remove(fresh)
             raise
-        con.close()
+        close(con)
         _swap(fresh, target)
     return report_of(registry, at, outcome, rows)
 
 
 def _remembered(settings: Settings, file: Path) -> tuple[dict[str, Cutoffs], datetime | None]:
     """What the old warehouse knows that landing does not: limits of each load, the last as_of_at."""
-    if not file.exists():
+    lake = lake_of(settings)
+    if not file.exists() and lake is None:
         return {}, None
     con = connect(settings)
+    history, built = "wh", None
     try:
-        attach(con, file, "wh", read_only=True)
+        if file.exists():
+            attach(con, file, "wh", read_only=True)
+            built = con.execute("select as_of_at from wh.meta.build").fetchone()
+        if lake is not None and (not file.exists() or shows_history(con)):
+            attach_lake(con, lake, read_only=True)
+            history = "lake"
         rows = con.execute(
-            "select load_id, stale_before_at, old_bases_before_at from wh.hist.load_log"
+            f"select load_id, stale_before_at, old_bases_before_at from {history}.hist.load_log"
             " where stale_before_at is not null"
         ).fetchall()
-        built = con.execute("select as_of_at from wh.meta.build").fetchone()
     except (duckdb.Error, LedgerError) as error:
         # A rebuild is what one does when the file cannot be used, so this must not stop it.
         log.warning("Không đọc được kho cũ, xét tuổi số liệu theo danh mục hiện hành: %s", error)
-        return {}, None
+        return {}, built[0] if built else None
     finally:
-        con.close()
+        close(con)
     cutoffs = {
         load_id: Cutoffs(stale_before_at=stale, old_bases_before_at=bases)
         for load_id, stale, bases in rows

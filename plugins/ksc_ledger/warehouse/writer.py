@@ -19,7 +19,17 @@ import duckdb
 
 from ksc_ledger.errors import LedgerError
 from ksc_ledger.settings import Settings
-from ksc_ledger.warehouse.engine import Connection, attach, connect, one, transaction
+from ksc_ledger.warehouse.definitions import Part, define, waiting
+from ksc_ledger.warehouse.engine import Connection, attach, connect, one
+from ksc_ledger.warehouse.lake import (
+    Lake,
+    attach_lake,
+    close,
+    lake_of,
+    open_lake,
+    show_history,
+    told,
+)
 
 POLL_SECONDS = 0.2
 SPARE_BYTES = 64 * 1024 * 1024
@@ -51,14 +61,15 @@ def writer(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Conn
     """
     with lock(settings, timeout_seconds=timeout_seconds):
         file = settings.places.warehouse_file
+        lake = lake_of(settings)
         _need_space(file)
         con = connect(settings)
         try:
-            with _told(file):
-                open_warehouse(con, settings, file, timeout_seconds=timeout_seconds)
+            with _told(file), told(lake):
+                open_warehouse(con, settings, file, lake=lake, timeout_seconds=timeout_seconds)
                 yield con
         finally:
-            con.close()
+            close(con)
 
 
 @contextmanager
@@ -71,29 +82,83 @@ def locked_reader(settings: Settings, *, timeout_seconds: float = 600) -> Iterat
     with lock(settings, timeout_seconds=timeout_seconds):
         con = connect(settings)
         try:
-            with _told(settings.places.warehouse_file):
-                attach(con, settings.places.warehouse_file, "wh", read_only=True)
+            with _told(settings.places.warehouse_file), told(lake_of(settings)):
+                open_to_read(con, settings)
                 _need_tables(con, settings)
                 yield con
         finally:
-            con.close()
+            close(con)
 
 
 def open_warehouse(
-    con: Connection, settings: Settings, file: Path, *, timeout_seconds: float = 0
+    con: Connection,
+    settings: Settings,
+    file: Path,
+    *,
+    lake: Lake | None = None,
+    timeout_seconds: float = 0,
 ) -> None:
-    """Attach a warehouse file as the current database and bring its tables up to date."""
+    """Attach a warehouse file as the current database and bring its tables up to date.
+
+    With a lake, the history is there, and the file only shows it.
+    """
     _attach_when_free(con, file, timeout_seconds)
     con.execute("use wh")
+    _need_kind(con, file, lake)
+    if lake is None:
+        define(con, settings.sql)
+        return
+    open_lake(con, lake, settings.sql)
+    con.execute("use wh")
     con.execute("create table if not exists main.applied_ddl (name varchar not null)")
-    applied = {name for (name,) in con.execute("select name from main.applied_ddl").fetchall()}
-    for path in sorted((settings.sql / "ddl").glob("*.sql")):
-        if path.stem in applied:
-            continue
-        with transaction(con):
-            con.execute(path.read_text("utf-8"))
-            con.execute("insert into main.applied_ddl values (?)", [path.stem])
-        con.execute("checkpoint wh")  # definitions are the part of a WAL that replays worst
+    if waiting(con, settings.sql):
+        show_history(con)
+        define(con, settings.sql, Part.OWN)
+
+
+def open_to_read(con: Connection, settings: Settings) -> None:
+    """Attach the warehouse as ``wh``, read-only, and what it needs to show the history."""
+    file = settings.places.warehouse_file
+    lake = lake_of(settings)
+    attach(con, file, "wh", read_only=True)
+    _need_kind(con, file, lake)
+    if lake is not None:
+        attach_lake(con, lake, read_only=True)
+
+
+def shows_history(con: Connection) -> bool:
+    """Whether the history in the attached file ``wh`` is that of a lake."""
+    (is_shown,) = one(
+        con,
+        "select count(*) > 0 from duckdb_views()"
+        " where database_name = 'wh' and schema_name = 'hist' and view_name = 'cur'",
+    )
+    return bool(is_shown)
+
+
+def _need_kind(con: Connection, file: Path, lake: Lake | None) -> None:
+    """Refuse a file whose history is elsewhere than the settings say: one of the two would be empty."""
+    (has_history,) = one(
+        con,
+        "select count(*) > 0 from duckdb_tables()"
+        " where database_name = 'wh' and schema_name = 'hist'",
+    )
+    if lake is not None and has_history:
+        raise LedgerError(
+            "warehouse_not_shared",
+            f"Kho số liệu {file} còn giữ lịch sử riêng, trong khi KSC_LEDGER_WAREHOUSE_URL chọn kho "
+            f"dùng chung {lake}.",
+            "Chạy ksc-ledger rebuild một lần để đưa lịch sử vào kho dùng chung, hoặc để trống "
+            "KSC_LEDGER_WAREHOUSE_URL.",
+        )
+    if lake is None and shows_history(con):
+        raise LedgerError(
+            "warehouse_is_shared",
+            f"Lịch sử của kho số liệu {file} nằm ở kho dùng chung, trong khi KSC_LEDGER_WAREHOUSE_URL "
+            "đang trống.",
+            "Đặt lại KSC_LEDGER_WAREHOUSE_URL, hoặc chạy ksc-ledger rebuild một lần để dựng lịch sử "
+            "riêng từ landing/snapshot.",
+        )
 
 
 def _need_tables(con: Connection, settings: Settings) -> None:
