@@ -50,7 +50,7 @@ def collect_endpoints() -> None:
     @task(trigger_rule="all_done", outlets=[LANDED])
     def judge_landed(orders: list[dict[str, str]] | None, landed: Any) -> list[str]:
         instant = aware(orders[0]["as_of_at"]) if orders else None
-        return collecting.judge_landed(landed or (), instant)
+        return collecting.judge_landed(() if landed is None else landed, instant)
 
     orders = name_servers()
     linked(judge_landed(orders, ask_server.expand(order=orders)))

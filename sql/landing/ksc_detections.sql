@@ -1,13 +1,15 @@
--- One row per stored event of one load: an object was found, or something became of it.
--- Grain: (line_number), (event_id).  Feeds: the typed snapshot, hence the gate and the history.
+-- One row per stored event of a load: an object was found, or something became of it.
+-- Grain: (rows_path, line_number), (event_id).
+-- Feeds: the typed snapshot, hence the gate and the history.
 with wire as (
     select
         row_number() over () as line_number,
         *
     from
         read_json(
-            getvariable('rows_path'),
+            getvariable('rows_paths'),
             format = 'newline_delimited',
+            filename = 'rows_path',
             maximum_object_size = 16777216,
             columns = {
                 'event_db_id': 'VARCHAR',
@@ -26,6 +28,7 @@ with wire as (
 typed as (
     select
         line_number,
+        rows_path,
         try_cast(wire_value(event_db_id) as bigint) as event_id,
         event_type,
         hostname,
@@ -42,6 +45,7 @@ typed as (
 
 select
     line_number,
+    rows_path,
     case
         when event_id is null then 'event_db_id'
         when coalesce(event_type, '') = '' then 'event_type'

@@ -1,13 +1,15 @@
 -- One row per managed device of which an agent reported the hardware.
--- Grain: (line_number), (hardware_id).  Feeds: the typed snapshot, the gate and the history.
+-- Grain: (rows_path, line_number), (hardware_id).
+-- Feeds: the typed snapshot, the gate and the history.
 with wire as (
     select
         row_number() over () as line_number,
         *
     from
         read_json(
-            getvariable('rows_path'),
+            getvariable('rows_paths'),
             format = 'newline_delimited',
+            filename = 'rows_path',
             maximum_object_size = 16777216,
             columns = {
                 'Id': 'VARCHAR',
@@ -28,6 +30,7 @@ with wire as (
 bare as (
     select
         line_number,
+        rows_path,
         wire_value(id) as id_text,
         name as name_text,
         cpu as cpu_text,
@@ -55,6 +58,7 @@ typed as (
 
 select
     line_number,
+    rows_path,
     case
         when hardware_id is null then 'Id'
         when memory_mb is null and memory_text is not null then 'MemorySize'

@@ -1,5 +1,6 @@
--- One row per host of one load, typed from what the server said.
--- Grain: (line_number), (endpoint_id).  Feeds: the typed snapshot, hence the gate and the history.
+-- One row per host of a load, typed from what the server said.
+-- Grain: (rows_path, line_number), (endpoint_id).
+-- Feeds: the typed snapshot, hence the gate and the history.
 --
 -- noqa: disable=CP02
 -- (the attributes' own names are upper case)
@@ -12,8 +13,9 @@ with wire as (
         *
     from
         read_json(
-            getvariable('hosts_path'),
+            getvariable('rows_paths'),
             format = 'newline_delimited',
+            filename = 'rows_path',
             maximum_object_size = 16777216,
             columns = {
                 'KLHST_WKS_HOSTNAME': 'VARCHAR',
@@ -47,6 +49,7 @@ with wire as (
 bare as (
     select
         line_number,
+        rows_path,
         KLHST_WKS_HOSTNAME as hostname_text,
         KLHST_WKS_DN as display_text,
         KLHST_WKS_WINHOSTNAME as netbios_text,
@@ -106,6 +109,7 @@ named as (
 
 select
     t.line_number,
+    t.rows_path,
     case
         when coalesce(t.hostname_text, '') = '' then 'KLHST_WKS_HOSTNAME'
         when t.status_bits is null then 'KLHST_WKS_STATUS'
@@ -159,5 +163,5 @@ select
     null::varchar as mac_address,
     null::varchar as serial_number
 from typed as t
-left join landed_groups as g on t.group_id = g.id
+left join landed_groups as g on t.group_id = g.id and t.rows_path = g.rows_path
 left join named as n on coalesce(t.group_text, g.grp_full_name) = n.grp_full_name

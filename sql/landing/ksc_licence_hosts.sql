@@ -1,13 +1,15 @@
 -- One row per device and key that it uses.
--- Grain: (line_number), (licence_serial, endpoint_id).  Feeds: the typed snapshot, the history.
+-- Grain: (rows_path, line_number), (licence_serial, endpoint_id).
+-- Feeds: the typed snapshot, the history.
 with wire as (
     select
         row_number() over () as line_number,
         *
     from
         read_json(
-            getvariable('rows_path'),
+            getvariable('rows_paths'),
             format = 'newline_delimited',
+            filename = 'rows_path',
             maximum_object_size = 16777216,
             columns = {
                 'licence_serial': 'VARCHAR',
@@ -21,6 +23,7 @@ with wire as (
 typed as (
     select
         line_number,
+        rows_path,
         licence_serial as serial_text,
         kllicsrv_hostname as hostname_text,
         wire_value(kllicsrv_host_current) as current_text,
@@ -32,6 +35,7 @@ typed as (
 
 select
     line_number,
+    rows_path,
     case
         when coalesce(serial_text, '') = '' then 'licence_serial'
         when coalesce(hostname_text, '') = '' then 'KLLICSRV_HOSTNAME'

@@ -1,13 +1,15 @@
 -- One row per key that a server knows.
--- Grain: (line_number), (licence_serial).  Feeds: the typed snapshot, the gate and the history.
+-- Grain: (rows_path, line_number), (licence_serial).
+-- Feeds: the typed snapshot, the gate and the history.
 with wire as (
     select
         row_number() over () as line_number,
         *
     from
         read_json(
-            getvariable('rows_path'),
+            getvariable('rows_paths'),
             format = 'newline_delimited',
+            filename = 'rows_path',
             maximum_object_size = 16777216,
             columns = {
                 'KLLIC_SERIAL': 'VARCHAR',
@@ -24,6 +26,7 @@ with wire as (
 bare as (
     select
         line_number,
+        rows_path,
         kllic_serial as serial_text,
         kllic_prod_name as product_text,
         wire_value(kllic_key_type) as key_type_text,
@@ -47,6 +50,7 @@ typed as (
 
 select
     line_number,
+    rows_path,
     case
         when coalesce(serial_text, '') = '' then 'KLLIC_SERIAL'
         when key_type is null and key_type_text is not null then 'KLLIC_KEY_TYPE'

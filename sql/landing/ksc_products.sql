@@ -1,13 +1,15 @@
 -- One row per program on a device that the vendor's list calls incompatible.
--- Grain: (line_number).  Feeds: the typed snapshot, the gate and the history.
+-- Grain: (rows_path, line_number).
+-- Feeds: the typed snapshot, the gate and the history.
 with wire as (
     select
         row_number() over () as line_number,
         *
     from
         read_json(
-            getvariable('rows_path'),
+            getvariable('rows_paths'),
             format = 'newline_delimited',
+            filename = 'rows_path',
             maximum_object_size = 16777216,
             columns = {
                 'endpoint_id': 'VARCHAR',
@@ -22,6 +24,7 @@ with wire as (
 
 select
     line_number,
+    rows_path,
     case
         when coalesce(endpoint_id, '') = '' then 'endpoint_id'
         when coalesce(cleanerproductname, '') = '' then 'CleanerProductName'

@@ -6,9 +6,8 @@ The files lie beside the snapshot of the devices, are as immutable, and history 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,9 @@ from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing import manifest
 from ksc_ledger.landing.manifest import Extra, ExtraFault, ExtraKind, Load
 from ksc_ledger.settings import Settings
-from ksc_ledger.warehouse.engine import Connection, connect, one, quoted, statement
+from ksc_ledger.warehouse import wire_rows
+from ksc_ledger.warehouse.engine import Connection, one
+from ksc_ledger.warehouse.wire_rows import typing_connection
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +38,23 @@ _REMEDY = (
 )
 
 
-@contextmanager
-def typing_connection(settings: Settings) -> Iterator[Connection]:
-    """A connection that knows the wire's values; making one costs more than typing a district."""
-    con = connect(settings)
-    try:
-        con.execute(statement(settings.sql, "landing/macros"))
-        yield con
-    finally:
-        con.close()
+def type_extras_together(con: Connection, loads: Sequence[Load], settings: Settings) -> None:
+    """Write each kind of as many loads as nothing is wrong with; ``type_extras`` does the others."""
+    places = settings.places
+    for kind in NAMES:
+        sources = [
+            wire_rows.Source(rows, extra.count, target)
+            for load in loads
+            if (extra := load.extras.get(kind)) is not None
+            and extra.snapshot_path is None
+            and (rows := places.home / extra.path).is_file()
+            and not (target := load.extra_parquet(places, kind)).exists()
+        ]
+        for batch in wire_rows.together(sources):
+            with suppress(duckdb.Error):  # what is wrong with which load is told when each is alone
+                wire_rows.read_rows(con, settings.sql, kind.value, [one.path for one in batch])
+                for one in wire_rows.faultless(con, batch):
+                    wire_rows.write(con, one.path, one.target)
 
 
 def type_extras(load: Load, settings: Settings, con: Connection | None = None) -> Load:
@@ -92,11 +101,9 @@ def _typed(con: Connection, load: Load, kind: ExtraKind, extra: Extra, settings:
     name = NAMES[kind]
     rows = places.home / extra.path
     try:
-        con.execute("set variable rows_path = $1", [str(rows)])
-        query = statement(settings.sql, f"landing/ksc_{kind.value}")
-        con.execute(f"create or replace temp table extra as {query}")
+        wire_rows.read_rows(con, settings.sql, kind.value, [rows])
         _refuse_wrong_rows(con, load, name, extra)
-        _write(con, target)
+        wire_rows.write(con, rows, target)
     except duckdb.InvalidInputException as error:
         raise SourceFault(
             FaultCode.PROTOCOL,
@@ -114,10 +121,7 @@ def _typed(con: Connection, load: Load, kind: ExtraKind, extra: Extra, settings:
 
 
 def _refuse_wrong_rows(con: Connection, load: Load, name: str, extra: Extra) -> None:
-    wrong = con.execute(
-        "select line_number, wrong_field from extra where wrong_field is not null"
-        " order by line_number limit 1"
-    ).fetchone()
+    wrong = wire_rows.wrong_row(con)
     if wrong is not None:
         raise SourceFault(
             FaultCode.PROTOCOL,
@@ -125,7 +129,7 @@ def _refuse_wrong_rows(con: Connection, load: Load, name: str, extra: Extra) -> 
             f"hoặc sai kiểu thuộc tính {wrong[1]}.",
             _REMEDY,
         )
-    (rows,) = one(con, "select count(*) from extra")
+    (rows,) = one(con, "select count(*) from typed_rows")
     # A compressed file that was cut short reads as a shorter one, without an error.
     if rows != extra.count:
         raise SourceFault(
@@ -134,18 +138,3 @@ def _refuse_wrong_rows(con: Connection, load: Load, name: str, extra: Extra) -> 
             f"{extra.count} dòng.",
             "Kiểm tra ổ đĩa; lượt sau sẽ hỏi lại phần này.",
         )
-
-
-def _write(con: Connection, target: Path) -> None:
-    beside = target.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        con.execute(
-            "copy (select * exclude (line_number, wrong_field) from extra)"
-            f" to {quoted(str(beside))} (format parquet, compression zstd)"
-        )
-        beside.chmod(0o640)  # names of objects and of machines: not for everybody
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

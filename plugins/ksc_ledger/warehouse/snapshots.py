@@ -5,9 +5,8 @@ The Parquet is immutable, keeps for five years and is what history and marts are
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import duckdb
@@ -18,8 +17,10 @@ from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing import manifest
 from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Places, Settings
-from ksc_ledger.warehouse.engine import Connection, one, quoted, statement
-from ksc_ledger.warehouse.extra_snapshots import type_extras, typing_connection
+from ksc_ledger.warehouse import wire_rows
+from ksc_ledger.warehouse.engine import Connection, one
+from ksc_ledger.warehouse.extra_snapshots import type_extras, type_extras_together
+from ksc_ledger.warehouse.wire_rows import typing_connection
 
 # DuckDB's own message names a line, but not always the right one. A line of JSON holds no U+0001.
 _BROKEN_LINE = """
@@ -49,15 +50,42 @@ def type_loads(loads: Iterable[Load], settings: Settings) -> list[Load]:
     devices is typed too, each kind for itself.
     """
     typed: list[Load] = []
+    landed = list(loads)
     with typing_connection(settings) as con:
-        for load in loads:
-            if load.status is not LoadStatus.COMPLETE or load.gated_at is not None:
+        waiting = [load for load in landed if _is_due(load)]
+        _type_together(con, waiting, settings)
+        type_extras_together(con, waiting, settings)
+        for load in landed:
+            if not _is_due(load):
                 typed.append(load)
                 continue
             changed = _typed(con, load, settings)
             manifest.write(changed, settings.places)
             typed.append(changed)
     return typed
+
+
+def _is_due(load: Load) -> bool:
+    return load.status is LoadStatus.COMPLETE and load.gated_at is None
+
+
+def _type_together(con: Connection, loads: Sequence[Load], settings: Settings) -> None:
+    """Write the typed hosts of as many loads as nothing is wrong with; the others are left."""
+    places = settings.places
+    sources = {
+        wire_rows.Source(hosts, load.rows_read_count, load.parquet(places)): load
+        for load in loads
+        if load.hosts_path is not None
+        and (hosts := places.home / load.hosts_path).is_file()
+        and not load.parquet(places).exists()
+    }
+    for batch in wire_rows.together(list(sources)):
+        with suppress(duckdb.Error):  # what is wrong with which load is told when each is alone
+            _make_groups(con, [sources[one] for one in batch], places)
+            wire_rows.read_rows(con, settings.sql, wire_rows.HOSTS, [one.path for one in batch])
+            for one in wire_rows.faultless(con, batch):
+                if _has_names(con, one.path):
+                    wire_rows.write(con, one.path, one.target)
 
 
 def _typed(con: Connection, load: Load, settings: Settings) -> Load:
@@ -92,22 +120,10 @@ def type_hosts(
             f"Tải {load.load_id} không còn tệp dữ liệu máy trạm đã đọc.",
             "Thu thập lại máy chủ này; nếu lặp lại thì báo nhóm kỹ thuật.",
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with nullcontext(con) if con is not None else typing_connection(settings) as used:
-            _type(used, load, places, settings)
-            used.execute(
-                "copy (select * exclude (line_number, wrong_field) from hosts)"
-                f" to {quoted(str(beside))} (format parquet, compression zstd)"
-            )
-            used.execute("drop table hosts")
-        beside.chmod(0o640)  # names of machines: not for everybody
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with nullcontext(con) if con is not None else typing_connection(settings) as used:
+        _type(used, load, places, settings)
+        wire_rows.write(used, places.home / load.hosts_path, target)
+        used.execute("drop table typed_rows")
     return target
 
 
@@ -121,22 +137,9 @@ def snapshot_arrow(path: Path) -> pa.Table:
 
 def _type(con: Connection, load: Load, places: Places, settings: Settings) -> None:
     hosts = places.home / str(load.hosts_path)
-    if load.groups_path is None:
-        con.execute(
-            "create or replace temp table landed_groups (id integer, grp_full_name varchar)"
-        )
-    else:
-        groups = places.home / load.groups_path
-        con.execute(
-            "create or replace temp table landed_groups as select * from read_json($path,"
-            " format = 'newline_delimited',"
-            " columns = {'id': 'INTEGER', 'grp_full_name': 'VARCHAR'})",
-            {"path": str(groups)},
-        )
+    _make_groups(con, [load], places)
     try:
-        con.execute("set variable hosts_path = $1", [str(hosts)])
-        query = statement(settings.sql, "landing/ksc_hosts")
-        con.execute(f"create or replace temp table hosts as {query}")
+        wire_rows.read_rows(con, settings.sql, wire_rows.HOSTS, [hosts])
     except duckdb.InvalidInputException as error:
         broken = con.execute(_BROKEN_LINE, {"path": str(hosts)}).fetchone()
         where = f" ở dòng {broken[0]}" if broken else ""
@@ -155,11 +158,36 @@ def _type(con: Connection, load: Load, places: Places, settings: Settings) -> No
     _refuse_wrong_rows(con, load)
 
 
+def _make_groups(con: Connection, loads: Iterable[Load], places: Places) -> None:
+    """Fill temp table landed_groups with the groups of loads; a load may have none."""
+    con.execute(
+        "create or replace temp table landed_groups"
+        " (rows_path varchar, id integer, grp_full_name varchar)"
+    )
+    told = {
+        str(places.home / load.groups_path): str(places.home / str(load.hosts_path))
+        for load in loads
+        if load.groups_path is not None
+    }
+    if told:
+        con.execute(
+            "insert into landed_groups"
+            " select $hosts[list_position($groups, groups_path)], id, grp_full_name"
+            " from read_json($groups, format = 'newline_delimited', filename = 'groups_path',"
+            " columns = {'id': 'INTEGER', 'grp_full_name': 'VARCHAR'})",
+            {"groups": list(told), "hosts": list(told.values())},
+        )
+
+
+def _has_names(con: Connection, hosts: Path) -> bool:
+    (named,) = one(
+        con, "select count(display_name) from typed_rows where rows_path = ?", [str(hosts)]
+    )
+    return bool(named)
+
+
 def _refuse_wrong_rows(con: Connection, load: Load) -> None:
-    wrong = con.execute(
-        "select line_number, wrong_field from hosts where wrong_field is not null"
-        " order by line_number limit 1"
-    ).fetchone()
+    wrong = wire_rows.wrong_row(con)
     if wrong is not None:
         raise SourceFault(
             FaultCode.PROTOCOL,
@@ -167,7 +195,7 @@ def _refuse_wrong_rows(con: Connection, load: Load) -> None:
             f"kiểu thuộc tính {wrong[1]}.",
             _REMEDY,
         )
-    (rows, named) = one(con, "select count(*), count(display_name) from hosts")
+    (rows, named) = one(con, "select count(*), count(display_name) from typed_rows")
     # A compressed file that was cut short reads as a shorter one, without an error.
     if rows != load.rows_read_count:
         raise SourceFault(

@@ -15,6 +15,9 @@ import yaml
 
 from ksc_ledger.warehouse.engine import quoted
 
+# Safe as well, and ten times as fast as the one in Python: every build and every publication reads them.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 COMMON = "common"
 PUBLISHED = "_published"  # made when publishing; every other twin has a model
 
@@ -96,5 +99,5 @@ def _twin(table: str, raw: Mapping[str, Any], common: Mapping[str, Any]) -> Twin
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    content: dict[str, Any] = yaml.load(path.read_text("utf-8"), _LOADER)  # noqa: S506
     return content

@@ -15,7 +15,7 @@ from ksc_ledger.errors import FaultCode, SourceFault
 from ksc_ledger.landing import manifest
 from ksc_ledger.landing.manifest import Load, LoadStatus
 from ksc_ledger.settings import Settings
-from ksc_ledger.warehouse import snapshot_arrow, type_hosts, type_loads
+from ksc_ledger.warehouse import snapshot_arrow, type_hosts, type_loads, wire_rows
 from unit.warehouse.builders import SNAPSHOT, T0, settings_for
 
 
@@ -272,6 +272,54 @@ def test_type_loads_marks_what_cannot_be_typed_and_goes_on(settings: Settings) -
     assert "KLHST_WKS_STATUS" in str(second.fault_text)
     assert third is failed
     assert manifest.read(second.path(settings.places)) == second
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        a_wire_host(KLHST_WKS_STATUS="nhiều"),
+        a_wire_host(KLHST_WKS_DN=None),  # the only row: nobody has a name
+        '{"KLHST_WKS_HOSTNAME": ',
+    ],
+)
+def test_loads_typed_together_become_what_each_of_them_is(
+    settings: Settings, wrong: dict[str, Any] | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups of the same number bear another name on every server; one load is not right."""
+
+    def group(text: str) -> list[dict[str, Any]]:
+        return [{"id": 23, "parentId": 1, "name": text, "grp_full_name": f"Gốc/{text}"}]
+
+    bare = a_wire_host(grp_full_name=None)
+    loads = [
+        landed(settings, [bare, a_wire_host(KLHST_WKS_HOSTNAME="m2")], group("Phòng A"), hour=1),
+        landed(settings, [wrong], hour=2),
+        landed(settings, [bare], group("Phòng B"), hour=3),
+        landed(settings, [bare], hour=4),
+        landed(settings, [], hour=5),
+    ]
+    alone = [type_loads([load], settings)[0] for load in loads]
+    tables = [snapshot_arrow(one.parquet(settings.places)) for one in alone if one.snapshot_path]
+    for one in alone:
+        one.parquet(settings.places).unlink(missing_ok=True)
+    reads = []
+    read = wire_rows.read_rows
+    monkeypatch.setattr(
+        wire_rows, "read_rows", lambda *given: (reads.append(len(given[3])), read(*given))[1]
+    )
+    together = type_loads(loads, settings)
+    assert together == alone
+    assert [
+        snapshot_arrow(one.parquet(settings.places)) for one in together if one.snapshot_path
+    ] == tables
+    assert [one.status for one in together].count(LoadStatus.REJECTED) == 1
+    assert reads[0] == len(loads)
+    assert [table.column("group_path").to_pylist() for table in tables] == [
+        ["Phòng A", "01. Phòng ban/Phòng Nội vụ"],
+        ["Phòng B"],
+        [None],
+        [],
+    ]
 
 
 def test_rows_that_are_missing_or_damaged_on_our_disk_are_our_fault(settings: Settings) -> None:
