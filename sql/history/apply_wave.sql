@@ -10,70 +10,73 @@ from hist.cur
 where server_code in (select w.server_code from wave as w);
 
 create or replace temp table next_cur as
-with facts as (
-    select
-        *,
-        row(
-            display_name, netbios_name, dns_name, group_path, is_unassigned, is_installed,
-            is_agent_only, is_protected, has_old_bases, is_stale, is_duplicate, has_name_twin,
-            has_antivirus_conflict, status_id, rtp_state, antivirus_version, is_server_os
-        ) as state
-    from load_facts
-),
-
-before as (
-    select
-        *,
-        row(
-            display_name, netbios_name, dns_name, group_path, is_unassigned, is_installed,
-            is_agent_only, is_protected, has_old_bases, is_stale, is_duplicate, has_name_twin,
-            has_antivirus_conflict, status_id, rtp_state, antivirus_version, is_server_os
-        ) as state
-    from before_wave
-)
-
 select
     f.server_code,
     f.endpoint_id,
-    if(f.state is not distinct from b.state, b.valid_from_at, w.observed_at) as valid_from_at,
-    f.* exclude (server_code, endpoint_id, state),
+    -- One by one: made into rows, they cost half as much again.
+    if(
+        f.display_name is not distinct from b.display_name
+        and f.netbios_name is not distinct from b.netbios_name
+        and f.dns_name is not distinct from b.dns_name
+        and f.group_path is not distinct from b.group_path
+        and f.is_unassigned is not distinct from b.is_unassigned
+        and f.is_installed is not distinct from b.is_installed
+        and f.is_agent_only is not distinct from b.is_agent_only
+        and f.is_protected is not distinct from b.is_protected
+        and f.has_old_bases is not distinct from b.has_old_bases
+        and f.is_stale is not distinct from b.is_stale
+        and f.is_duplicate is not distinct from b.is_duplicate
+        and f.has_name_twin is not distinct from b.has_name_twin
+        and f.has_antivirus_conflict is not distinct from b.has_antivirus_conflict
+        and f.status_id is not distinct from b.status_id
+        and f.rtp_state is not distinct from b.rtp_state
+        and f.antivirus_version is not distinct from b.antivirus_version
+        and f.is_server_os is not distinct from b.is_server_os,
+        b.valid_from_at,
+        w.observed_at
+    ) as valid_from_at,
+    f.* exclude (server_code, endpoint_id),
     w.observed_at,
     w.load_id,
     coalesce(b.first_seen_at, g.first_seen_at, w.observed_at) as first_seen_at,
     coalesce(b.replaces_endpoint_id, r.replaces_endpoint_id) as replaces_endpoint_id
-from facts as f
+from load_facts as f
 inner join wave as w on f.server_code = w.server_code
-left join before as b on f.endpoint_id = b.endpoint_id and f.server_code = b.server_code
+left join before_wave as b on f.endpoint_id = b.endpoint_id and f.server_code = b.server_code
 left join hist.gone as g on f.endpoint_id = g.endpoint_id and f.server_code = g.server_code
 left join replaced as r on f.endpoint_id = r.endpoint_id and f.server_code = r.server_code;
 
--- What ends now: it changed, or the server no longer has it. An interval that began at this very
--- instant is the same load read again and leaves nothing behind.
-insert into hist.closed by name
+-- What ends now: it changed, or the server no longer has it.
+create or replace temp table ended as
 select
-    b.* exclude (
-        observed_at, load_id, first_seen_at, created_at, last_visible_at, last_connected_at,
-        bases_at, mac_address, serial_number, replaces_endpoint_id
-    ),
-    w.observed_at as valid_to_at
+    b.*,
+    w.observed_at as valid_to_at,
+    n.endpoint_id is null as is_gone
 from before_wave as b
 inner join wave as w on b.server_code = w.server_code
 left join next_cur as n on b.endpoint_id = n.endpoint_id and b.server_code = n.server_code
-where
-    b.valid_from_at < w.observed_at
-    and b.valid_from_at is distinct from n.valid_from_at;
+where b.valid_from_at is distinct from n.valid_from_at;
+
+-- An interval that began at this very instant is the same load read again: nothing stays of it.
+insert into hist.closed by name
+select
+    * exclude (
+        observed_at, load_id, first_seen_at, created_at, last_visible_at, last_connected_at,
+        bases_at, mac_address, serial_number, replaces_endpoint_id, is_gone
+    )
+from ended
+where valid_from_at < valid_to_at;
 
 delete from hist.gone
 where (server_code, endpoint_id) in (select (n.server_code, n.endpoint_id) from next_cur as n);
 
 insert into hist.gone by name
 select
-    b.server_code,
-    b.endpoint_id,
-    w.observed_at as gone_at,
-    b.first_seen_at,
-    b.mac_address,
-    b.serial_number
-from before_wave as b
-inner join wave as w on b.server_code = w.server_code
-anti join next_cur as n on b.endpoint_id = n.endpoint_id and b.server_code = n.server_code;
+    server_code,
+    endpoint_id,
+    valid_to_at as gone_at,
+    first_seen_at,
+    mac_address,
+    serial_number
+from ended
+where is_gone;

@@ -276,7 +276,12 @@ def _apply(
     _temp(con, "shared_endpoint", statement(sql, "history/shared_endpoints"))
     if is_late and one(con, statement(sql, "history/later_elsewhere"))[0]:
         return False
-    _temp(con, "replaced", statement(sql, "history/replaced"))
+    (has_hardware,) = one(
+        con, "select count(coalesce(mac_address, serial_number)) > 0 from load_facts"
+    )
+    # Hardware is compared only where a server tells it.
+    none = "" if has_hardware else " limit 0"
+    _temp(con, "replaced", statement(sql, "history/replaced") + none)
     con.execute(statement(sql, "history/apply_wave"))
     _put_current(con, loads, sql)
     apply_extras(con, loads, places, sql)
