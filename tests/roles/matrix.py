@@ -15,73 +15,89 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "security.md"
 BEGIN, END = "<!-- role matrix: begin -->", "<!-- role matrix: end -->"
 
-PEOPLE = ("nobody", "unit_officer", "auditor", "ops", "engineer")
+PEOPLE = (
+    "nobody",
+    "unit_officer",
+    "auditor",
+    "ops",
+    "engineer",
+    "estate_ops",
+    "estate_auditor",
+)
 
+# Of two estates: the officer's unit (tm) and the estate of both estate_… are dt; kt is the other one.
 # {run}: a run of watch_server_links that was triggered beforehand. "as x": the form or body x below.
 TABLE = """
-Trang Tình hình                                                  nobody  officer  auditor  ops   engineer
-GET   /tinh-hinh/                                                   401      200      200  200        200
-GET   /tinh-hinh/tom-tat                                            401      200      200  200        200
-GET   /tinh-hinh/static/room.js                                     401      200      200  200        200
-GET   /tinh-hinh/don-vi/tm                                          401      200      200  200        200
-GET   /tinh-hinh/don-vi/lv                                          401      403      200  200        200
-GET   /tinh-hinh/may/e_html                                         401      200      200  200        200
-GET   /tinh-hinh/may/e_lv                                           401      403      200  200        200
-GET   /tinh-hinh/may-chu/s_lv                                       401      403      200  200        200
-GET   /tinh-hinh/so-tay/watchdog                                    401      200      200  200        200
-GET   /tinh-hinh/cong-van                                           401      200      200  200        200
-POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as acknowledgement         401      403      403  303        303
-POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as no_token                401      403      403  403        403
-POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as foreign_token           401      403      403  403        403
-POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as other_site              401      403      403  403        403
-POST  /tinh-hinh/may-chu/s_lv/tam-ngung  as silence                 401      403      403  303        303
-POST  /tinh-hinh/may-chu/s_lv/tam-ngung  as no_token                401      403      403  403        403
+Trang Tình hình                                                     nobody  officer  auditor  ops   engineer  estate_ops  estate_aud.
+GET   /tinh-hinh/                                                      401      200      200  200        200         200         200
+GET   /tinh-hinh/tom-tat                                               401      200      200  200        200         200         200
+GET   /tinh-hinh/static/room.js                                        401      200      200  200        200         200         200
+GET   /tinh-hinh/don-vi/tm                                             401      200      200  200        200         200         200
+GET   /tinh-hinh/don-vi/lv                                             401      403      200  200        200         200         200
+GET   /tinh-hinh/may/e_html                                            401      200      200  200        200         200         200
+GET   /tinh-hinh/may/e_lv                                              401      403      200  200        200         200         200
+GET   /tinh-hinh/may-chu/s_lv                                          401      403      200  200        200         200         200
+GET   /tinh-hinh/don-vi/kt                                             401      403      200  200        200         403         403
+GET   /tinh-hinh/may/e_kt                                              401      403      200  200        200         403         403
+GET   /tinh-hinh/may-chu/s_kt                                          401      403      200  200        200         403         403
+GET   /tinh-hinh/cong-van/kt/2022-10-12-don_doc-kp                     401      403      200  200        200         403         403
+GET   /tinh-hinh/so-tay/watchdog                                       401      200      200  200        200         200         200
+GET   /tinh-hinh/cong-van                                              401      200      200  200        200         200         200
+POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as acknowledgement            401      403      403  303        303         303         403
+POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as no_token                   401      403      403  403        403         403         403
+POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as foreign_token              401      403      403  403        403         403         403
+POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as other_site                 401      403      403  403        403         403         403
+POST  /tinh-hinh/may-chu/s_lv/tam-ngung  as silence                    401      403      403  303        303         303         403
+POST  /tinh-hinh/may-chu/s_lv/tam-ngung  as no_token                   401      403      403  403        403         403         403
+POST  /tinh-hinh/may-chu/s_kt/tiep-nhan  as others_acknowledgement     401      403      403  303        303         403         403
+POST  /tinh-hinh/may-chu/s_kt/tam-ngung  as silence                    401      403      403  303        303         403         403
+POST  /tinh-hinh/may-chu/s_lv/tiep-nhan  as others_acknowledgement     401      403      403  400        400         400         403
 
 Data Docs
-GET   /chat-luong-du-lieu/                                          401      403      200  200        200
-GET   /chat-luong-du-lieu/runs/20221012T010000Z-landed.html         401      403      200  200        200
+GET   /chat-luong-du-lieu/                                             401      403      200  200        200         403         403
+GET   /chat-luong-du-lieu/runs/20221012T010000Z-landed.html            401      403      200  200        200         403         403
 
 Xem trong Airflow
-GET   /api/v2/dags                                                  401      403      200  200        200
-GET   /api/v2/dags/watch_server_links                               401      403      200  200        200
-GET   /api/v2/dags/watch_server_links/dagRuns                       401      403      200  200        200
-GET   /api/v2/dags/watch_server_links/dagRuns/{run}/taskInstances   401      403      200  200        200
-GET   /api/v2/dags/~/dagRuns/~/taskInstances                        401      403      200  200        200
-GET   {task}/logs/1                                                 401      403      403  200        200
-GET   {task}/xcomEntries                                            401      403      403  200        200
-GET   /api/v2/dagSources/watch_server_links                         401      403      200  200        200
-GET   /api/v2/importErrors                                          401      403      200  200        200
-GET   /api/v2/assets                                                401      403      200  200        200
-GET   /api/v2/jobs                                                  401      403      200  200        200
-GET   /api/v2/eventLogs                                             401      403      200  403        200
-GET   /api/v2/plugins                                               401      200      200  200        200
-GET   /api/v2/providers                                             401      403      403  403        200
-GET   /api/v2/config                                                401      403      403  403        403
-GET   /api/v2/variables                                             401      403      403  403        403
-GET   /api/v2/connections                                           401      403      403  403        200
-GET   /api/v2/connections/ksc_dtp                                   401      403      403  403        200
-GET   /api/v2/pools                                                 401      403      403  403        200
-GET   /ui/dags                                                      401      403      200  200        200
-GET   /ui/dashboard/historical_metrics_data?start_date=2022-10-01   401      403      200  200        200
-GET   /ui/config                                                    401      200      200  200        200
+GET   /api/v2/dags                                                     401      403      200  200        200         403         403
+GET   /api/v2/dags/watch_server_links                                  401      403      200  200        200         403         403
+GET   /api/v2/dags/watch_server_links/dagRuns                          401      403      200  200        200         403         403
+GET   /api/v2/dags/watch_server_links/dagRuns/{run}/taskInstances      401      403      200  200        200         403         403
+GET   /api/v2/dags/~/dagRuns/~/taskInstances                           401      403      200  200        200         403         403
+GET   {task}/logs/1                                                    401      403      403  200        200         403         403
+GET   {task}/xcomEntries                                               401      403      403  200        200         403         403
+GET   /api/v2/dagSources/watch_server_links                            401      403      200  200        200         403         403
+GET   /api/v2/importErrors                                             401      403      200  200        200         403         403
+GET   /api/v2/assets                                                   401      403      200  200        200         403         403
+GET   /api/v2/jobs                                                     401      403      200  200        200         403         403
+GET   /api/v2/eventLogs                                                401      403      200  403        200         403         403
+GET   /api/v2/plugins                                                  401      200      200  200        200         200         200
+GET   /api/v2/providers                                                401      403      403  403        200         403         403
+GET   /api/v2/config                                                   401      403      403  403        403         403         403
+GET   /api/v2/variables                                                401      403      403  403        403         403         403
+GET   /api/v2/connections                                              401      403      403  403        200         403         403
+GET   /api/v2/connections/ksc_dtp                                      401      403      403  403        200         403         403
+GET   /api/v2/pools                                                    401      403      403  403        200         403         403
+GET   /ui/dags                                                         401      403      200  200        200         403         403
+GET   /ui/dashboard/historical_metrics_data?start_date=2022-10-01      401      403      200  200        200         403         403
+GET   /ui/config                                                       401      200      200  200        200         200         200
 
 Làm trong Airflow
-POST  /api/v2/dags/watch_server_links/dagRuns  as run               401      403      403  200        200
-POST  /api/v2/dags/watch_server_links/clearTaskInstances  as clear  401      403      403  200        200
-PATCH /api/v2/dags/watch_server_links  as pause                     401      403      403  200        200
-DELETE /api/v2/dags/watch_server_links                              401      403      403  403        403
-DELETE /api/v2/dags/watch_server_links/dagRuns/{run}                401      403      403  403        403
-POST  /api/v2/variables  as variable                                401      403      403  403        403
-POST  /api/v2/connections  as connection                            401      403      403  403        201
-PATCH /api/v2/connections/ksc_dtp  as password                      401      403      403  403        200
-POST  /api/v2/connections/test  as connection                       401      403      403  403        200
-POST  /api/v2/pools  as pool                                        401      403      403  403        201
-GET   /auth/fab/v1/users                                            401      403      403  403        403
-GET   /auth/fab/v1/roles                                            401      403      403  403        403
+POST  /api/v2/dags/watch_server_links/dagRuns  as run                  401      403      403  200        200         403         403
+POST  /api/v2/dags/watch_server_links/clearTaskInstances  as clear     401      403      403  200        200         403         403
+PATCH /api/v2/dags/watch_server_links  as pause                        401      403      403  200        200         403         403
+DELETE /api/v2/dags/watch_server_links                                 401      403      403  403        403         403         403
+DELETE /api/v2/dags/watch_server_links/dagRuns/{run}                   401      403      403  403        403         403         403
+POST  /api/v2/variables  as variable                                   401      403      403  403        403         403         403
+POST  /api/v2/connections  as connection                               401      403      403  403        201         403         403
+PATCH /api/v2/connections/ksc_dtp  as password                         401      403      403  403        200         403         403
+POST  /api/v2/connections/test  as connection                          401      403      403  403        200         403         403
+POST  /api/v2/pools  as pool                                           401      403      403  403        201         403         403
+GET   /auth/fab/v1/users                                               401      403      403  403        403         403         403
+GET   /auth/fab/v1/roles                                               401      403      403  403        403         403         403
 
 Không cần đăng nhập
-GET   /api/v2/monitor/health                                        200      200      200  200        200
-GET   /api/v2/version                                               200      200      200  200        200
+GET   /api/v2/monitor/health                                           200      200      200  200        200         200         200
+GET   /api/v2/version                                                  200      200      200  200        200         200         200
 """
 
 # What others than the owner and his group may do with a published file, after a whole publication.
@@ -100,7 +116,7 @@ state/page_secret                              rw-------  owner only: signs the 
 """
 
 _LINE = re.compile(
-    r"(?P<method>[A-Z]+)\s+(?P<path>\S+)(?:\s+as (?P<form>\w+))?\s+(?P<said>(?:\d{3}\s*){5})"
+    r"(?P<method>[A-Z]+)\s+(?P<path>\S+)(?:\s+as (?P<form>\w+))?\s+(?P<said>(?:\d{3}\s*){7})"
 )
 
 

@@ -10,7 +10,13 @@ import pytest
 
 from ksc_ledger.deployment.roles import PERMISSIONS, Changed, apply, wider_people
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.ops_room.access import DATA_DOCS_RESOURCE, PAGE_RESOURCES, Role
+from ksc_ledger.ops_room.access import (
+    DATA_DOCS_RESOURCE,
+    DEEDS_RESOURCE,
+    OF_ESTATES,
+    PAGE_RESOURCES,
+    Role,
+)
 from ksc_ledger.ops_room.tokens import secret_of
 from ksc_ledger.state import open_state
 from ksc_ledger.warehouse import publish
@@ -31,15 +37,23 @@ def test_every_role_of_the_page_is_a_role_of_airflow() -> None:
     assert set(PERMISSIONS) == set(Role)
 
 
-@pytest.mark.parametrize("role", [Role.AUDITOR, Role.UNIT_OFFICER])
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.UNIT_OFFICER, *OF_ESTATES])
 def test_who_may_not_act_on_the_page_may_change_nothing_in_airflow(role: Role) -> None:
     assert written(role) == set()
 
 
-def test_an_officer_has_the_page_and_nothing_of_airflow() -> None:
-    seen = {resource for action, resource in PERMISSIONS[Role.UNIT_OFFICER]}
+@pytest.mark.parametrize("role", [Role.UNIT_OFFICER, *OF_ESTATES])
+def test_an_officer_and_people_of_an_estate_have_the_page_and_nothing_of_airflow(
+    role: Role,
+) -> None:
+    seen = {resource for action, resource in PERMISSIONS[role]}
     assert not seen & {"DAGs", "DAG Runs", "Task Instances", "Connections", DATA_DOCS_RESOURCE}
-    assert not any(action == "menu_access" for action, _ in PERMISSIONS[Role.UNIT_OFFICER])
+    assert not any(action == "menu_access" for action, _ in PERMISSIONS[role])
+
+
+def test_only_who_may_act_somewhere_may_do_the_deeds_of_the_page() -> None:
+    with_deeds = {role for role in Role if ("can_read", DEEDS_RESOURCE) in PERMISSIONS[role]}
+    assert with_deeds == {Role.OPS, Role.ENGINEER, Role.ESTATE_OPS}
 
 
 def test_only_an_engineer_sees_connections_and_pools() -> None:
@@ -64,8 +78,10 @@ def test_free_text_that_may_name_machines_is_kept_from_whom_names_are_masked_for
     ("in_airflow", "on_the_page"),
     [
         (Role.UNIT_OFFICER, {Role.UNIT_OFFICER}),
-        (Role.AUDITOR, {Role.AUDITOR}),
-        (Role.OPS, {Role.OPS, Role.AUDITOR, Role.UNIT_OFFICER}),
+        (Role.AUDITOR, {Role.AUDITOR, Role.ESTATE_AUDITOR}),
+        (Role.OPS, set(Role) - {Role.ENGINEER}),
+        (Role.ESTATE_AUDITOR, {Role.ESTATE_AUDITOR}),
+        (Role.ESTATE_OPS, {Role.ESTATE_OPS, Role.ESTATE_AUDITOR, Role.UNIT_OFFICER}),
         (Role.ENGINEER, set(Role)),
     ],
 )

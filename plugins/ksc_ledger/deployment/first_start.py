@@ -18,7 +18,7 @@ from typing import Any
 
 from ksc_ledger.clock import clock_of, vietnamese_date
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.ops_room.access import USER_COLUMNS, Role
+from ksc_ledger.ops_room.access import OF_ESTATES, USER_COLUMNS, Role
 from ksc_ledger.settings import Settings
 
 _FIELDS = frozenset({"conn_type", "host", "port", "login", "password", "extra", "description"})
@@ -92,7 +92,9 @@ def begin(
     folk = list(wanted_people)
     yield from _people_and_roles(folk, passwords_file)
     yield _pools()
-    by_id = {one.connection_id: one for one in _placeholders(servers)}
+    pushing = registry.pushing_on(today)  # nobody connects to these
+    asked = [one for one in servers if one.server_code not in pushing]
+    by_id = {one.connection_id: one for one in _placeholders(asked)}
     by_id |= {one.connection_id: one for one in from_files(connection_folders)}
     yield _connections(list(by_id.values()))
     yield _contacts(settings.contacts, private / "contacts.csv")
@@ -275,13 +277,13 @@ def _contacts(target: Path, given: Path) -> str:
 
 
 def _page_users(target: Path, given: Path, folk: Iterable[Person]) -> str:
-    """The initial users see the page; a unit's officer needs a unit, which only the file can say."""
+    """The initial users see the page; an officer's unit and estates, only the file can say."""
     if target.exists():
         return f"Quyền xem trang Tình hình: giữ nguyên {target}."
     rows = {
-        one.user_name: {"user_name": one.user_name, "role": str(one.role), "unit_code": ""}
+        one.user_name: {"user_name": one.user_name, "role": str(one.role)}
         for one in folk
-        if one.role is not Role.UNIT_OFFICER
+        if one.role is not Role.UNIT_OFFICER and one.role not in OF_ESTATES
     }
     if given.is_file():
         with given.open(encoding="utf-8-sig", newline="") as lines:

@@ -1,4 +1,4 @@
-"""The four roles in Airflow's auth manager for production (FAB), and nothing wider.
+"""The six roles in Airflow's auth manager for production (FAB), and nothing wider.
 
 Airflow and the page "Tình hình" both have a say: the page asks Airflow whether somebody may be what
 ``page_users.csv`` makes of him (``ops_room.access``), so the narrower of the two holds. No role is
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.ops_room.access import DATA_DOCS_RESOURCE, PAGE_RESOURCES, Role
+from ksc_ledger.ops_room.access import DATA_DOCS_RESOURCE, DEEDS_RESOURCE, PAGE_RESOURCES, Role
 
 Permission = tuple[str, str]  # FAB's name of an action, and of a resource
 
@@ -63,18 +63,22 @@ SETTING_UP = (
     | _each("menu_access", "Admin", "Connections", "Pools", "Plugins", "Providers", "Audit Logs")
 )
 
+# Two deeds about a server of one's own estates, and nothing of the DAGs, which are of all of them.
+DEEDS = _each("can_read", DEEDS_RESOURCE)
+
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.UNIT_OFFICER: EVERYBODY | _page_as(Role.UNIT_OFFICER),
+    Role.ESTATE_AUDITOR: EVERYBODY | _page_as(Role.ESTATE_AUDITOR),
+    Role.ESTATE_OPS: EVERYBODY
+    | DEEDS
+    | _page_as(Role.ESTATE_OPS, Role.ESTATE_AUDITOR, Role.UNIT_OFFICER),
     Role.AUDITOR: EVERYBODY
     | LOOKING_ON
     | _each("can_read", "Audit Logs")
     | _each("menu_access", "Audit Logs")
-    | _page_as(Role.AUDITOR),
-    Role.OPS: EVERYBODY
-    | LOOKING_ON
-    | RUNNING
-    | _page_as(Role.OPS, Role.AUDITOR, Role.UNIT_OFFICER),
-    Role.ENGINEER: EVERYBODY | LOOKING_ON | RUNNING | SETTING_UP | _page_as(*Role),
+    | _page_as(Role.AUDITOR, Role.ESTATE_AUDITOR),
+    Role.OPS: EVERYBODY | LOOKING_ON | RUNNING | DEEDS | _page_as(*set(Role) - {Role.ENGINEER}),
+    Role.ENGINEER: EVERYBODY | LOOKING_ON | RUNNING | DEEDS | SETTING_UP | _page_as(*Role),
 }
 
 
@@ -114,7 +118,7 @@ def security_manager() -> Iterator[SecurityManager]:
 
 
 def apply(manager: SecurityManager) -> Changed:
-    """Make the four roles exactly as the table has them, and Public empty; safe at every start.
+    """Make the six roles exactly as the table has them, and Public empty; safe at every start.
 
     Raises LedgerError when a role is not as the table has it afterwards: FAB only logs what fails.
     """
@@ -143,7 +147,7 @@ def _held(role: Any) -> dict[Permission, Any]:
 
 
 def wider_people(manager: SecurityManager) -> list[str]:
-    """Active users who hold a role that is none of the four, or more than one of them."""
+    """Active users who hold a role that is none of the six, or more than one of them."""
     ours = {str(role) for role in Role}
     return sorted(
         user.username

@@ -24,15 +24,22 @@ LONGEST_TEXT = 500
 
 
 def acknowledge(
-    settings: Settings, reader: Reader, incident_id: str, hours: str, note: str, now: datetime
+    settings: Settings,
+    reader: Reader,
+    server_code: str,
+    incident_id: str,
+    hours: str,
+    note: str,
+    now: datetime,
 ) -> None:
-    """No reminder and no escalation of this outage for so many hours."""
+    """No reminder and no escalation of this outage of this server for so many hours."""
     until_at = now + _hours(hours)
     engine = open_state(settings.state_url)
     try:
         links_state.acknowledge(
             engine,
             incident_id,
+            server_code=server_code,
             until_at=until_at,
             owner=reader.user_name,
             note=_text(note, "nội dung tiếp nhận"),

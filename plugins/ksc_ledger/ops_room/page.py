@@ -94,12 +94,15 @@ class View:
         return self.now if self.is_newest else end_of_day(self.day)
 
     def may_see(self, unit_code: str | None) -> bool:
-        if self.reader.role is not Role.UNIT_OFFICER:
+        if self.reader.sees_all:
             return True
-        return (
-            unit_code is not None
-            and self.reader.unit_code is not None
-            and self.reader.unit_code in self.tree.path(unit_code)
+        if unit_code is None:
+            return False
+        if self.reader.role is not Role.UNIT_OFFICER:
+            unit = self.tree.units.get(unit_code)
+            return unit is not None and self.reader.may_enter(unit.estate_code)
+        return self.reader.unit_code is not None and self.reader.unit_code in self.tree.path(
+            unit_code
         )
 
 
@@ -135,7 +138,9 @@ class Room:
         query = request.query_params
         reader = self.reader(user_name)
         issue = self.issue(reader)
-        days = reading.days_of(issue)
+        days = {
+            code: both for code, both in reading.days_of(issue).items() if reader.may_enter(code)
+        }
         if not days:
             raise LedgerError(
                 "nothing_counted",
@@ -389,6 +394,7 @@ def _unit_facts(view: View, query: Mapping[str, str]) -> dict[str, Any]:
     )
     return {
         "figure": figure,
+        "national": reading.national_on(issue, day) if _is_of_all(view) else [],
         "rows": rows,
         "by_gap": by_gap,
         "servers": servers,
@@ -419,6 +425,12 @@ def _unit_facts(view: View, query: Mapping[str, str]) -> dict[str, Any]:
         "free": free,
         "path": [code for code in tree.path(top) if view.may_see(code)],
     }
+
+
+def _is_of_all(view: View) -> bool:
+    """Whether this is an estate's first page, shown to somebody of all of several estates."""
+    is_top = len(view.tree.path(view.top)) == 1
+    return is_top and view.reader.sees_all and len(view.estates) > 1
 
 
 _OPEN = ("breached", "due_soon", "pending", "undetermined")
@@ -645,6 +657,7 @@ def _acknowledge(room: Room, reader: Reader, server_code: str, form: Form) -> st
     deeds.acknowledge(
         room.settings,
         reader,
+        server_code,
         form.get("su_co", ""),
         form.get("gio", ""),
         form.get("noi_dung", ""),

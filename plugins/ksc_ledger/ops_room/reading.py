@@ -107,6 +107,17 @@ def coverage_on(issue: Issue, day: date) -> dict[str, dict[str, Any]]:
     return {row["unit_code"]: row for row in rows}
 
 
+def national_on(issue: Issue, day: date) -> Rows:
+    """Every estate on a day, then all of them together; empty where the version has no such table."""
+    if not issue.has("rpt_national_coverage_daily"):
+        return []
+    return issue.kept_rows(
+        "from marts.rpt_national_coverage_daily where snapshot_date = $day"
+        " order by is_whole, estate_code",
+        {"day": day},
+    )
+
+
 def trend(issue: Issue, unit_code: str, until: date) -> Rows:
     """At most a year and a bit, thinned to what a screen can show, the last day always in it."""
     rows = issue.rows(

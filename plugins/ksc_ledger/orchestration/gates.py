@@ -20,16 +20,24 @@ from airflow.api_fastapi.core_api.security import (
     requires_access_dag,
     requires_access_view,
 )
-from fastapi import Depends, HTTPException
+from fastapi import Depends, HTTPException, Request
 
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.ops_room.access import DATA_DOCS_RESOURCE, PAGE_RESOURCES, load_users
+from ksc_ledger.ops_room.access import (
+    DATA_DOCS_RESOURCE,
+    DEEDS_RESOURCE,
+    OF_ESTATES,
+    PAGE_RESOURCES,
+    Reader,
+    load_users,
+)
 from ksc_ledger.ops_room.page import Gate
 
 # Whoever may start this DAG by hand may also speak for the watch.
 WATCH_DAG = "watch_server_links"
 
 _may_open_plugins = requires_access_view(AccessView.PLUGINS)
+_may_edit_watch = requires_access_dag("PUT", param_dag_id=WATCH_DAG)
 
 
 def page_gate(page_users: Path) -> Gate:
@@ -37,13 +45,25 @@ def page_gate(page_users: Path) -> Gate:
 
     def signed_in(user: Any = Depends(get_user), _: None = Depends(_may_open_plugins)) -> str:  # noqa: B008
         name = str(user.get_name())
-        with suppress(LedgerError):  # a file with a wrong row lets nobody in: the page says so
-            reader = load_users(page_users).get(name)
-            if reader is not None:
-                _require(PAGE_RESOURCES[reader.role], user)
+        reader = on_the_list(name)
+        if reader is not None:
+            _require(PAGE_RESOURCES[reader.role], user)
         return name
 
-    return Gate(signed_in=signed_in, may_act=requires_access_dag("PUT", param_dag_id=WATCH_DAG))
+    def may_act(request: Request, user: Any = Depends(get_user)) -> None:  # noqa: B008
+        reader = on_the_list(str(user.get_name()))
+        if reader is not None and reader.role in OF_ESTATES:
+            # The watch's DAG is of all estates: whoever may pause it is not a person of one.
+            _require(DEEDS_RESOURCE, user)
+        else:
+            _may_edit_watch(request, user)
+
+    def on_the_list(name: str) -> Reader | None:
+        with suppress(LedgerError):  # a file with a wrong row lets nobody in: the page says so
+            return load_users(page_users).get(name)
+        return None
+
+    return Gate(signed_in=signed_in, may_act=may_act)
 
 
 def checks_gate() -> Callable[..., None]:

@@ -106,6 +106,7 @@ def write_private(path: Path, text: str) -> None:
 
 CONTACT_COLUMNS = ("role", "unit_code", "name", "address")
 PAGE_USER_COLUMNS = ("user_name", "role", "unit_code")
+PAGE_USER_PLACES = (*PAGE_USER_COLUMNS, "estate_codes")
 
 
 def gather_contacts(scenarios: list[Path], target: Path) -> None:
@@ -128,7 +129,7 @@ def gather_page_users(scenarios: list[Path], target: Path) -> None:
     files = [one / "page_users.csv" for one in scenarios]
     for row in _rows_of(files, PAGE_USER_COLUMNS, "page_users"):
         rows.setdefault(row["user_name"], row)
-    _write_rows(target, PAGE_USER_COLUMNS, rows.values())
+    _write_rows(target, PAGE_USER_PLACES, rows.values())
 
 
 def _rows_of(files: list[Path], columns: Sequence[str], what: str) -> Iterator[dict[str, str]]:

@@ -271,6 +271,7 @@ def acknowledge(
     engine: Engine,
     incident_id: str,
     *,
+    server_code: str | None = None,
     until_at: datetime,
     owner: str,
     note: str,
@@ -278,7 +279,8 @@ def acknowledge(
 ) -> None:
     """Take an outage on: no reminder and no escalation until ``until_at``.
 
-    The newest acknowledgement of an outage counts. The deed is kept in the audit.
+    The newest acknowledgement of an outage counts. The deed is kept in the audit. With ``server_code``
+    an outage of another server is refused: it was not for this server that somebody was asked.
     """
     with engine.begin() as connection:
         outage = connection.execute(
@@ -286,7 +288,8 @@ def acknowledge(
                 OUTAGE.c.incident_id == incident_id, OUTAGE.c.ended_at.is_(None)
             )
         ).first()
-        if outage is None or until_at <= made_at:
+        is_other = outage is not None and server_code not in (None, outage.server_code)
+        if outage is None or is_other or until_at <= made_at:
             raise LedgerError(
                 "acknowledgement_refused",
                 f"Không tiếp nhận được sự cố {incident_id}: sự cố không còn mở hoặc thời hạn tiếp "

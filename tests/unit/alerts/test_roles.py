@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from ksc_ledger.alerts.policy import parents_of_units
 from ksc_ledger.alerts.roles import Contact, Directory, load_contacts, read_contacts
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.registry import load
+from ksc_ledger.rehearsal.home import gather_contacts, gather_registry
+from ksc_ledger.settings import REPOSITORY
 
 PARENTS = {"xa": "huyen", "huyen": "tinh", "tinh": None}
 
@@ -31,6 +36,26 @@ def test_the_nearest_holder_of_a_role_is_told() -> None:
     )
     assert [one.address for one in directory.recipients("so", "xa")] == ["h@t.example"]
     assert [one.address for one in directory.recipients("so", "tinh")] == ["so@t.example"]
+
+
+def test_no_mail_about_one_estate_reaches_the_people_of_another(tmp_path: Path) -> None:
+    """Both demo estates in one installation: every role, asked for every unit that ever was."""
+    scenarios = [REPOSITORY / "scenarios" / name for name in ("dong_thap", "kon_tum")]
+    registry = load(gather_registry(scenarios, tmp_path / "registry"))
+    gather_contacts(scenarios, tmp_path / "contacts.csv")
+    contacts = load_contacts(tmp_path / "contacts.csv")
+    estates = {unit.unit_code: unit.estate_code for unit in registry.units}
+    of_address = {contact.address: estates[contact.unit_code] for contact in contacts}
+    assert set(of_address.values()) == {"dong_thap", "kon_tum"}
+    told = 0
+    for day in (date(2022, 10, 12), date(2024, 1, 12), date(2025, 7, 1)):
+        directory = Directory(contacts=tuple(contacts), parents=parents_of_units(registry, day))
+        for unit in registry.units_on(day):
+            for role in {contact.role for contact in contacts}:
+                for found in directory.recipients(role, unit.unit_code):
+                    assert of_address[found.address] == unit.estate_code
+                    told += 1
+    assert told > 100
 
 
 def test_everybody_who_holds_it_there_is_told_once_in_a_fixed_order() -> None:

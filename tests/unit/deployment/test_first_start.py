@@ -67,7 +67,7 @@ def test_an_officers_unit_comes_from_the_file_alone(tmp_path: Path) -> None:
     first_start._page_users(tmp_path / "home.csv", given, folk)
     lines = (tmp_path / "home.csv").read_text("utf-8").splitlines()
     assert lines == [
-        "user_name,role,unit_code",
-        "quantri,engineer,",
-        "canbo,unit_officer,ktm_613",
+        "user_name,role,unit_code,estate_codes",
+        "quantri,engineer,,",
+        "canbo,unit_officer,ktm_613,",
     ]
