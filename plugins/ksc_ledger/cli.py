@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ksc_ledger import __version__
 from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import VIETNAM, clock_of
 from ksc_ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    from ksc_ledger.push.sending import Site
 
 READER_IS_GONE = 141  # as a shell tells of a program that wrote into a closed pipe
 
@@ -172,10 +176,98 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="in dạng JSON")
     doctor.set_defaults(run=_doctor)
 
+    push = commands.add_parser(
+        "push", help="nơi trung tâm không với tới: tự thu thập và gửi về"
+    ).add_subparsers(required=True, metavar="VIỆC")
+    key = push.add_parser("key", help="tạo khóa của nơi này, in khóa công khai để trung tâm khai")
+    key.add_argument("--into", type=Path, required=True, metavar="TỆP")
+    key.set_defaults(run=_push_key)
+    send = push.add_parser("send", help="thu thập rồi gửi mọi lần tải mà trung tâm chưa có")
+    send.set_defaults(run=_push_send)
+    sign = push.add_parser("sign", help="chỉ báo còn sống và máy chủ KSC có trả lời không")
+    sign.set_defaults(run=_push_sign)
+    for command in (send, sign):
+        command.add_argument("--server", required=True, metavar="MÃ", help="mã máy chủ")
+        command.add_argument("--to", required=True, metavar="URL", help="https://…/gui-so-lieu/v1")
+        command.add_argument("--key", type=Path, required=True, metavar="TỆP", help="khóa riêng")
+        command.add_argument(
+            "--connections",
+            type=Path,
+            required=True,
+            metavar="THƯ_MỤC",
+            help="có tệp ksc_<mã máy chủ>.json (địa chỉ, tài khoản của máy chủ KSC)",
+        )
+        command.add_argument(
+            "--ca-file", type=Path, metavar="TỆP", help="chứng thư của trung tâm hoặc của nơi cấp"
+        )
+
     commands.add_parser("rebuild", help="dựng lại lịch sử và bảng từ dữ liệu đã tải").set_defaults(
         run=_rebuild
     )
     return parser
+
+
+def _push_key(given: argparse.Namespace) -> int:
+    from ksc_ledger.push import keys
+
+    print(keys.make(given.into))
+    print(
+        f"Dòng trên là khóa công khai: gửi cho trung tâm để khai trong push_keys.csv. Tệp {given.into} "
+        "là khóa riêng: không gửi cho ai, không sao chép đi đâu.",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _push_send(given: argparse.Namespace) -> int:
+    """Exit status 1: the server was not read whole, or the centre refused a load for good."""
+    site = _push_site(given)
+    load = site.collect()
+    print(load.fault_text or f"Đã đọc {load.rows_read_count} máy.")
+    done = site.send()
+    for load_id in done.taken:
+        print(f"Trung tâm đã nhận {load_id}.")
+    for load_id, why in done.refused.items():
+        print(f"Trung tâm không nhận {load_id}: {why}", file=sys.stderr)
+    return 1 if load.fault_code or done.refused else 0
+
+
+def _push_sign(given: argparse.Namespace) -> int:
+    _push_site(given).sign()
+    print("Trung tâm đã nghe thấy.")
+    return 0
+
+
+def _push_site(given: argparse.Namespace) -> Site:
+    from ksc_ledger.doctor.connections import SERVER_PREFIX, ConnectionsFile
+    from ksc_ledger.push import keys
+    from ksc_ledger.push.sending import Centre, Site
+    from ksc_ledger.sources.connections import endpoint_of
+
+    settings = settings_module.load()
+    connection_id = f"{SERVER_PREFIX}{given.server}"
+    kept = ConnectionsFile(given.connections).get(connection_id)
+    if kept is None:
+        raise LedgerError(
+            "connection_missing",
+            f"Không có kết nối {connection_id} trong {given.connections}.",
+            f"Tạo tệp {connection_id}.json theo docs/push.md, chmod 600.",
+        )
+    return Site(
+        settings=settings,
+        endpoint=endpoint_of(
+            connection_id,
+            given.server,
+            host=kept.host,
+            port=kept.port,
+            login=kept.login,
+            password=kept.password,
+            extra=kept.extra,
+        ),
+        key=keys.load(given.key),
+        centre=Centre(url=given.to, ca_file=given.ca_file),
+        clock=clock_of(settings.places),
+    )
 
 
 def _keys(given: argparse.Namespace) -> int:

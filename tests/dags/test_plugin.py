@@ -80,7 +80,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_airflow_finds_the_plugin_once_and_without_errors(seen: dict[str, Any]) -> None:
     assert seen["count"] == 1
-    assert seen["prefixes"] == ["/chat-luong-du-lieu", "/tinh-hinh"]
+    assert seen["prefixes"] == ["/chat-luong-du-lieu", "/gui-so-lieu", "/tinh-hinh"]
     assert seen["errors"] == {}
     assert seen["views"] == ["nav", "dag"]
     assert seen["blocks"] == ["dashboard"]

@@ -54,15 +54,20 @@ def look(
     now: datetime,
     words: Mapping[str, ProvinceWord],
     ask: Iterable[str],
+    said: Mapping[str, Knock] | None = None,
 ) -> Seen:
     """Knock at every server, ask the provinces in ``ask``, and put it together.
 
     ``console_names``: how a province's console calls each district's server. ``words``: what was
     remembered of earlier questions. ``now`` is on the mode's clock. A server without a usable
-    connection is not tried: no evidence.
+    connection is not tried: no evidence. ``said``: servers that only reach out, and what their own
+    word is worth as a knock; they are neither knocked at nor asked.
     """
+    said = said or {}
     endpoints: dict[str, Endpoint] = {}
     for server in servers:
+        if server.server_code in said:
+            continue
         try:
             endpoints[server.server_code] = endpoint_of(server.server_code)
         except LedgerError as error:
@@ -79,7 +84,7 @@ def look(
     new_words: dict[str, ProvinceWord] = {}
     for province in ask:
         if knocks.get(province) is not Knock.OK:
-            continue
+            continue  # nor one that only reaches out
         try:
             new_words |= _words_of(endpoints[province], servers, console_names, budget, now)
         except SourceFault as fault:
@@ -88,6 +93,7 @@ def look(
                 _hold(engine, endpoints[province], fault, now)
             log.warning("%s: %s", province, fault)
     heard = {**words, **new_words}
+    knocks |= said
     evidence = {
         server.server_code: ServerEvidence(
             knock=knocks.get(server.server_code, Knock.NOT_TRIED),

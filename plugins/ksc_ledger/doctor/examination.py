@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
-from ksc_ledger.clock import Clock, vietnamese_date
+from ksc_ledger.clock import VIETNAM, Clock, vietnamese_date
 from ksc_ledger.doctor import estates, house, relays
 from ksc_ledger.doctor.connections import SERVER_PREFIX, Connections
-from ksc_ledger.doctor.findings import Check, Finding, failed, warned
+from ksc_ledger.doctor.findings import Check, Finding, failed, warned, well
 from ksc_ledger.doctor.installation import Installation, look_at_airflow
 from ksc_ledger.doctor.servers import Patient, Seen, look_at
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.push import signs
 from ksc_ledger.registry import Mistake, Registry, RegistryError, Server, ServerRole, in_force, load
+from ksc_ledger.rules.links_evidence import Knock
 from ksc_ledger.settings import Settings
 from ksc_ledger.sources.connections import endpoint_of
 from ksc_ledger.sources.endpoint import Budget
@@ -59,6 +61,9 @@ def examine(
         findings += _house(settings, wish, registry, day, now, real_now())
         findings.append(state)
     servers = _wanted(registry, day, wish.server_code)
+    senders = registry.pushing_on(day) if registry else frozenset()
+    findings += [_sender(settings, one, now) for one in servers if one.server_code in senders]
+    servers = tuple(one for one in servers if one.server_code not in senders)
     patients, unusable = _patients(registry, servers, day, wish)
     findings += unusable
     if patients and wish.server_code is not None and not may_log_in:
@@ -127,6 +132,32 @@ def _wanted(registry: Registry | None, day: date, server_code: str | None) -> tu
             f"Chọn trong: {known}.",
         )
     return found
+
+
+def _sender(settings: Settings, server: Server, now: datetime) -> Finding:
+    """A server whose site sends by itself is not looked at from here: when was it heard of?"""
+    code = server.server_code
+    sign = signs.read(settings.places, code)
+    remedy = (
+        "Tại nơi đó: xem hẹn giờ chạy ksc-ledger push và lời báo của lần chạy cuối (docs/push.md)."
+    )
+    if sign is None:
+        return warned(Check.ROAD, code, "push_never_heard", "Nơi này chưa gửi lần nào.", remedy)
+    said = (
+        f"Nơi này tự gửi; lần cuối nghe thấy lúc {sign.heard_at.astimezone(VIETNAM):%H:%M %d/%m/%Y}"
+    )
+    after = timedelta(minutes=settings.push_silent_minutes)
+    if signs.is_silent(sign, now=now, silent_after=after):
+        return failed(Check.ROAD, code, "push_silent", f"{said}.", remedy)
+    if sign.knock is not Knock.OK:
+        return failed(
+            Check.ROAD,
+            code,
+            "push_server_away",
+            f"{said}, và nơi này cho biết máy chủ KSC không trả lời ({sign.knock.value}).",
+            remedy,
+        )
+    return well(Check.ROAD, code, f"{said}, máy chủ KSC trả lời.")
 
 
 def _patients(

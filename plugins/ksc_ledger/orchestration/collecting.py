@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from ksc_ledger.orchestration.assets import LANDED
 from ksc_ledger.orchestration.instants import as_of_at, aware
 from ksc_ledger.orchestration.links import shows_checks
 from ksc_ledger.orchestration.process import die_with_parent
+from ksc_ledger.orchestration.pushing import BY_PUSH, WAY, take_pushed
 
 if TYPE_CHECKING:
     from ksc_ledger.settings import Settings
@@ -40,11 +41,13 @@ def name_servers() -> list[dict[str, str]]:
         log.error("Danh mục có lỗi, đang dùng bản tốt gần nhất: %s", mistake)
     servers = current.registry.servers_on(vietnamese_date(at))
     log.info("Hỏi %d máy chủ, số liệu tại %s", len(servers), at.isoformat())
+    pushing = current.registry.pushing_on(vietnamese_date(at))
     return [
         {
             "server_code": server.server_code,
             "estate_code": server.estate_code,
             "as_of_at": at.isoformat(),
+            **({WAY: BY_PUSH} if server.server_code in pushing else {}),
         }
         for server in servers
     ]
@@ -64,6 +67,8 @@ def ask_server(order: Mapping[str, str]) -> dict[str, Any]:
     context = get_current_context()
     server_code = order["server_code"]
     context["server_code"] = server_code  # names the mapped task in the UI
+    if order.get(WAY) == BY_PUSH:
+        return take_pushed(order, context)
     settings = settings_module.load()
     load = collect_under_lease(
         open_state(settings.state_url),
@@ -82,7 +87,7 @@ def ask_server(order: Mapping[str, str]) -> dict[str, Any]:
     return {"load_id": load.load_id, "path": str(load.path(settings.places))}
 
 
-def judge_landed(landed: Iterable[Mapping[str, Any] | None], instant: datetime | None) -> list[str]:
+def judge_landed(landed: Sequence[Mapping[str, Any] | None], instant: datetime | None) -> list[str]:
     """Type and gate what was landed, for all servers in one go; wake the marts.
 
     ``instant`` is None when the run was skipped at its start; then there is nothing to do.
@@ -98,7 +103,12 @@ def judge_landed(landed: Iterable[Mapping[str, Any] | None], instant: datetime |
     from ksc_ledger.warehouse import extra_arrow, snapshot_arrow, type_loads
 
     settings = settings_module.load()
-    loads = [manifest.read(Path(item["path"])) for item in landed if item]
+    loads = [
+        manifest.read(Path(path))
+        for item in landed[:]  # what Airflow hands over asks for each item by itself, a slice at once
+        if item
+        for path in (*item.get("earlier", ()), item["path"])
+    ]
     typed = type_loads(loads, settings)
     places = settings.places
     gated = gate_loads(

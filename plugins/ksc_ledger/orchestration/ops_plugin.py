@@ -2,7 +2,7 @@
 
 Every Airflow process loads this file, tasks included; so the applications (FastAPI, templates,
 DuckDB) are made when the API server is first asked for them. Airflow asks nobody who opens a
-plugin's application: the gates below do.
+plugin's application: the gates below do, and at the desk of sites that send, their signatures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 
-from ksc_ledger.orchestration import data_docs_plugin
+from ksc_ledger.orchestration import data_docs_plugin, pushing
 from ksc_ledger.orchestration.lazy_application import LazyApplication
 from ksc_ledger.orchestration.links import DATA_DOCS, PAGE
 
@@ -73,6 +73,11 @@ class KscLedgerPlugin(AirflowPlugin):
             "app": LazyApplication(data_docs_plugin.application),
             "url_prefix": DATA_DOCS,
             "name": "KSC Ledger: kiểm tra dữ liệu",
+        },
+        {
+            "app": LazyApplication(pushing.application),
+            "url_prefix": pushing.DESK,
+            "name": "KSC Ledger: nhận số liệu tự gửi",
         },
     ]
     external_views: ClassVar[list[Any]] = [

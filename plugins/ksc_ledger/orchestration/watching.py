@@ -20,6 +20,7 @@ from ksc_ledger.orchestration.assets import STATE_CHANGED
 from ksc_ledger.orchestration.instants import as_of_at
 from ksc_ledger.orchestration.links import PAGE, OutageLink, leads_to
 from ksc_ledger.orchestration.process import die_with_parent
+from ksc_ledger.orchestration.pushing import signs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +71,8 @@ def watch_links() -> bool:
     asked_in = min(budget().call_seconds, ASKED_WITHIN_SECONDS)
     limits = replace(budget(), call_seconds=asked_in, server_seconds=asked_in)
 
+    signs = signs_of(settings, registry, now)
+
     def look_at(policy: Policy, known: Mapping[str, ProvinceWord], ask: Sequence[str]) -> Seen:
         return look(
             engine,
@@ -80,6 +83,7 @@ def watch_links() -> bool:
             now=now,
             words=known,
             ask=ask,
+            said=signs,
         )
 
     policies: dict[str, Policy] = {}

@@ -62,6 +62,10 @@ def contradictions(reading: Reading) -> Iterator[Mistake]:
     )
     yield from _overlaps(reading.link_limits, "server_code", lambda one: one.server_code)
     yield from _overlaps(
+        reading.push_keys, "public_key", lambda one: (one.server_code, one.public_key)
+    )
+    yield from _shared_keys(reading)
+    yield from _overlaps(
         reading.groups,
         "group_path",
         lambda one: (one.server_code, normalised_path(one.group_path)),
@@ -159,6 +163,7 @@ def _references(
         reading.maintenance,
         reading.silences,
         reading.link_limits,
+        reading.push_keys,
     )
     for sheet in of_servers:
         for row in sheet.lines:
@@ -178,6 +183,21 @@ def _references(
         else:
             yield _unknown(group, "server_code", code, "máy chủ", "servers.csv", _codes(servers))
             yield from _unit_reference(reading, units, group, "unit_code", None)
+
+
+def _shared_keys(reading: Reading) -> Iterator[Mistake]:
+    """A key says which site speaks: it belongs to one server, on whatever days."""
+    owners: dict[str, str] = {}
+    for line in reading.push_keys.lines:
+        key, code = line.record.public_key, line.record.server_code
+        if owners.setdefault(key, code) != code:
+            yield Mistake(
+                line.file,
+                line.row,
+                "public_key",
+                f"Khóa này đã khai cho máy chủ {owners[key]}.",
+                "Mỗi nơi tự tạo khóa của mình bằng ksc-ledger push key; không chép khóa cho nhau.",
+            )
 
 
 def _unit_reference(

@@ -5,6 +5,7 @@ A validator takes the text of a cell; a value that already has the right type pa
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time
@@ -216,6 +217,20 @@ def _plain(cell: str) -> str:
     return cell
 
 
+def _public_key(cell: str) -> str:
+    """An Ed25519 public key: 32 bytes in base64, written in the one way there is."""
+    try:
+        raw = base64.b64decode(cell, validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32 or base64.b64encode(raw).decode() != cell:
+        raise refused(
+            f"{shown(cell)} không phải là khóa công khai.",
+            "Chép nguyên dòng mà lệnh ksc-ledger push key in ra tại huyện (44 ký tự, cuối là dấu =).",
+        )
+    return cell
+
+
 _code = _matching(
     CODE,
     "không phải là mã hợp lệ.",
@@ -240,6 +255,7 @@ ConfirmCount = Annotated[int, _required(_number(1, 99))]
 ConfirmMinutes = Annotated[int, _required(_number(0, 1440))]
 OptionalHours = Annotated[tuple[int, ...], _listed(_hours)]
 Office = Annotated[str, _required(_office)]
+PublicKey = Annotated[str, _required(_public_key)]
 Separator = Annotated[str, _required(_separator)]
 AllowedPart = Annotated[str, _required(_allowed_part)]
 Year = Annotated[int, _required(_number(1990, 2100))]

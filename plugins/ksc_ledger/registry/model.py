@@ -43,6 +43,7 @@ from ksc_ledger.registry.fields import (
     OptionalText,
     Order,
     PartCount,
+    PublicKey,
     Seats,
     Separator,
     Size,
@@ -245,6 +246,17 @@ class ServerGroup(Dated):
     server_code: Code
     group_path: Text
     unit_code: Code
+
+
+class PushKey(Dated):
+    """The public half of the key by which a server's site signs what it sends by itself.
+
+    A server with a key in force is never asked by the centre. Two keys may be in force at a time,
+    so that one can follow the other.
+    """
+
+    server_code: Code
+    public_key: PublicKey
 
 
 class AllocationEntry(Dated):
@@ -721,6 +733,7 @@ class Registry(BaseModel):
     successions: tuple[Succession, ...] = ()
     servers: tuple[Server, ...] = ()
     server_groups: tuple[ServerGroup, ...] = ()
+    push_keys: tuple[PushKey, ...] = ()
     allocations: tuple[AllocationEntry, ...] = ()
     naming_rules: tuple[NamingRule, ...] = ()
     calendar_overrides: tuple[CalendarOverride, ...] = ()
@@ -822,6 +835,18 @@ class Registry(BaseModel):
             for group in self.server_groups
             if group.server_code == server_code and group.is_in_force(day)
         }
+
+    def push_keys_on(self, server_code: str, day: date) -> tuple[str, ...]:
+        """The public keys that a server's site may sign with that day; none: it is asked."""
+        return tuple(
+            key.public_key
+            for key in self.push_keys
+            if key.server_code == server_code and key.is_in_force(day)
+        )
+
+    def pushing_on(self, day: date) -> frozenset[str]:
+        """The servers that are not asked that day because their sites send by themselves."""
+        return frozenset(key.server_code for key in self.push_keys if key.is_in_force(day))
 
     def prefixes_on(self, estate_code: str, day: date) -> dict[str, frozenset[str]]:
         """Which units of an estate use a prefix that day, for ``computer_names.judge``."""

@@ -28,6 +28,7 @@ from ksc_ledger.registry.model import (
     NoticeStep,
     Obligation,
     OfficeSpan,
+    PushKey,
     ReceiptReading,
     Record,
     Registry,
@@ -100,6 +101,7 @@ class Reading:
     groups: Sheet[ServerGroup] = field(
         default_factory=lambda: Sheet("server_groups.csv", ServerGroup)
     )
+    push_keys: Sheet[PushKey] = field(default_factory=lambda: Sheet("push_keys.csv", PushKey))
     allocations: Sheet[AllocationEntry] = field(
         default_factory=lambda: Sheet("allocations.csv", AllocationEntry)
     )
@@ -164,6 +166,7 @@ class Reading:
             self.successions,
             self.servers,
             self.groups,
+            self.push_keys,
             self.allocations,
             self.naming_rules,
             self.calendar,
@@ -198,6 +201,7 @@ class Reading:
             successions=self.successions.records,
             servers=self.servers.records,
             server_groups=self.groups.records,
+            push_keys=self.push_keys.records,
             allocations=self.allocations.records,
             naming_rules=self.naming_rules.records,
             calendar_overrides=self.calendar.records,
