@@ -296,15 +296,21 @@ def acknowledge(
                 "nhận đã qua.",
                 "Kiểm tra mã sự cố và chọn thời hạn ở tương lai.",
             )
-        connection.execute(
-            insert(ACKNOWLEDGEMENT).values(
-                incident_id=incident_id,
-                made_at=made_at,
-                until_at=until_at,
-                owner=owner,
-                note=note,
-            )
+        taken_on = insert(ACKNOWLEDGEMENT).values(
+            incident_id=incident_id,
+            made_at=made_at,
+            until_at=until_at,
+            owner=owner,
+            note=note,
         )
+        try:
+            connection.execute(taken_on)
+        except IntegrityError as error:  # two people at one instant, or a clock that stands still
+            raise LedgerError(
+                "acknowledgement_refused",
+                f"Sự cố {incident_id} vừa được tiếp nhận đúng lúc này.",
+                "Tải lại trang để xem ai đã tiếp nhận; cần đổi thì thử lại sau ít phút.",
+            ) from error
         deed = audit.Deed(
             made_at=made_at,
             actor=owner,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -286,6 +286,29 @@ def test_only_an_open_outage_can_be_acknowledged_and_only_ahead(engine: Engine) 
                 engine, incident_id, until_at=until, owner="a", note="", made_at=START
             )
         assert raised.value.code == "acknowledgement_refused"
+
+
+def test_the_second_of_two_acknowledgements_at_one_instant_is_told_and_the_first_stays(
+    engine: Engine,
+) -> None:
+    lease = a_lease(engine)
+    for number, seen in enumerate(["ok", "cut", "cut"]):
+        ticked(engine, lease, number, seen)
+    (outage,) = links.outages(engine)
+    at = START + timedelta(hours=1)
+
+    def acknowledge(until: datetime) -> None:
+        links.acknowledge(
+            engine, outage.incident_id, until_at=until, owner="a", note="", made_at=at
+        )
+
+    acknowledge(at + TICK)
+    with pytest.raises(LedgerError, match="vừa được tiếp nhận"):
+        acknowledge(at + 2 * TICK)
+    kept = links.load(engine, "mau").watch.link(A)
+    assert kept is not None
+    assert kept.outage is not None
+    assert kept.outage.acknowledged_until == at + TICK
 
 
 def a_silence(hours: float) -> Mute:
