@@ -47,13 +47,13 @@ def _write_province(folder: Path, number: int, codes: Sequence[str]) -> Path:
     )
     (folder / "expected.yml").write_text("figures: []\n", "utf-8")
     for one in codes:
-        _write(
+        write_rows(
             estate / "hosts" / f"{one}.csv",
             [],
             ("host_id", "from_at", "to_at", "display_name", "group_path"),
         )
-    _write(estate / "groups.csv", [], ("server_code", "group_path", "from_at", "to_at"))
-    _write(
+    write_rows(estate / "groups.csv", [], ("server_code", "group_path", "from_at", "to_at"))
+    write_rows(
         estate / "servers.csv",
         [
             {
@@ -70,7 +70,7 @@ def _write_province(folder: Path, number: int, codes: Sequence[str]) -> Path:
             for one in codes
         ],
     )
-    _write(
+    write_rows(
         estate / "events.csv",
         [
             {
@@ -82,34 +82,20 @@ def _write_province(folder: Path, number: int, codes: Sequence[str]) -> Path:
             }
         ],
     )
-    _write_registry(folder / "registry" / code, number, codes)
+    write_registry(folder / "registry" / code, number, codes)
     return folder
 
 
-def _write_registry(folder: Path, number: int, codes: Sequence[str]) -> None:
+def write_registry(folder: Path, number: int, codes: Sequence[str]) -> None:
+    """A province's estate, units and servers: nothing else, which is all a link watch needs."""
     folder.mkdir(parents=True)
     (folder / "estate.yml").write_text(
         f"estate_code: {codes[0]}\nestate_name: Tỉnh đo thử {number}\n"
         "old_bases_days: 15\nstale_working_days: 7\n",
         "utf-8",
     )
-    _write(
-        folder / "units.csv",
-        [
-            {
-                "unit_code": one,
-                "unit_name": f"Đơn vị {one}",
-                "unit_kind": "huyen_tp" if place else "tinh",
-                "official_code": "",
-                "name_prefix": "",
-                "parent_unit_code": codes[0] if place else "",
-                "list_order": place,
-                **_DATED,
-            }
-            for place, one in enumerate(codes)
-        ],
-    )
-    _write(
+    write_rows(folder / "units.csv", unit_rows(codes))
+    write_rows(
         folder / "servers.csv",
         [
             {
@@ -126,13 +112,31 @@ def _write_registry(folder: Path, number: int, codes: Sequence[str]) -> None:
     )
 
 
+def unit_rows(codes: Sequence[str]) -> list[dict[str, object]]:
+    """A unit a server, the province's above the others."""
+    return [
+        {
+            "unit_code": one,
+            "unit_name": f"Đơn vị {one}",
+            "unit_kind": "huyen_tp" if place else "tinh",
+            "official_code": "",
+            "name_prefix": "",
+            "parent_unit_code": codes[0] if place else "",
+            "list_order": place,
+            **_DATED,
+        }
+        for place, one in enumerate(codes)
+    ]
+
+
 def _console_name(code: str) -> str:
     return f"KSC-{code.upper().replace('_', '-')}"
 
 
-def _write(
+def write_rows(
     file: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None
 ) -> None:
+    """A CSV file; ``columns`` are those of the first row unless they are given."""
     names = list(columns or rows[0])
     with file.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, names, lineterminator="\n")

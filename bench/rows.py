@@ -223,7 +223,7 @@ def make(folder: Path, count: int, day: int) -> Made:
             offsets.append(at)
             out.write(line)
     made.offsets.write_bytes(offsets.tobytes())
-    made.groups.write_text(json.dumps(_groups(), ensure_ascii=False), "utf-8")
+    made.groups.write_text(json.dumps(groups(), ensure_ascii=False), "utf-8")
     made.truth.update(counted.all())
     return made
 
@@ -268,7 +268,8 @@ def _identifier(number: int, count: int) -> str:
     return f"{number * step:08x}-{rest[:4]}-4{rest[5:8]}-a{rest[9:12]}-{rest[12:24]}"
 
 
-def _groups() -> list[dict[str, Any]]:
+def groups() -> list[dict[str, Any]]:
+    """The groups of a server, the root first."""
     root = {"id": 1, "name": ROOT, "grp_full_name": ROOT}
     return [root] + [
         {

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bench.process import ROOT, CaseFailed
 from ksc_ledger.clock import RehearsalClock
@@ -32,6 +33,7 @@ from ksc_ledger.settings import Places
 
 START_SECONDS = 240.0
 RUN_SECONDS = 600.0
+_PAGE = 100  # rows that the API gives at a time
 SETTLE_SECONDS = 1.0  # until the last task's process is gone and its parent has counted it
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CLOCK = re.compile(r'schedule="[^"]+"')
@@ -43,6 +45,7 @@ class Spent:
 
     cpu: float
     wall: float
+    runs: tuple[tuple[str, str], ...] = ()  # DAG and run, as they came
 
 
 @dataclass
@@ -54,17 +57,24 @@ class Installation:
     api: AirflowApi
     simulator: Mapping[str, Any]
 
-    def move(self, at: datetime) -> None:
+    def move(self, at: datetime, *, is_driven: bool = True) -> None:
         """Set the rehearsal's clock, and the simulated servers' with it."""
-        set_clock(self.simulator, at)
-        RehearsalClock(self.places.clock_file).set(at, is_driven=True)
+        set_clock(self.simulator, at, is_driven=is_driven)
+        RehearsalClock(self.places.clock_file).set(at, is_driven=is_driven)
 
     def connect(self, simulator: Mapping[str, Any]) -> None:
         """Make an Airflow connection for each simulated server."""
         for code, server in simulator["servers"].items():
             self.api.put_connection(f"ksc_{code}", _connection(server))
 
-    def spent_on(self, dag_id: str, conf: Mapping[str, Any], then: str | None = None) -> Spent:
+    def spent_on(
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any],
+        then: str | None = None,
+        *,
+        within_seconds: float = RUN_SECONDS,
+    ) -> Spent:
         """Run a DAG, and the one that it wakes, to their ends.
 
         Raises CaseFailed when one of them fails or does not end in time.
@@ -72,12 +82,38 @@ class Installation:
         self.wait_until_quiet()
         cpu, wall = self.cpu_seconds(), time.monotonic()
         run = self.api.trigger(dag_id, conf, "bench")
-        self._finish(dag_id, run)
+        runs = [(dag_id, run)]
+        self._finish(dag_id, run, within_seconds)
         if then is not None:
-            self._finish(then, self._woken(run))
+            runs.append((then, self._woken(run)))
+            self._finish(*runs[-1], within_seconds)
         ended = time.monotonic() - wall
         time.sleep(SETTLE_SECONDS)
-        return Spent(self.cpu_seconds() - cpu, ended)
+        return Spent(self.cpu_seconds() - cpu, ended, tuple(runs))
+
+    def phases(self, spent: Spent) -> dict[str, float]:
+        """Of each task of the runs, seconds from its first start to its last end."""
+        found: dict[str, tuple[datetime, datetime]] = {}
+        for dag_id, run_id in spent.runs:
+            for task in self._tasks(dag_id, run_id):
+                if not task["start_date"] or not task["end_date"]:
+                    continue
+                begun, ended = map(datetime.fromisoformat, (task["start_date"], task["end_date"]))
+                before = found.get(task["task_id"], (begun, ended))
+                found[task["task_id"]] = min(begun, before[0]), max(ended, before[1])
+        return {name: (ended - begun).total_seconds() for name, (begun, ended) in found.items()}
+
+    def _tasks(self, dag_id: str, run_id: str) -> Iterator[Mapping[str, Any]]:
+        offset = 0
+        while True:
+            page = self.api.get(
+                f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+                f"?limit={_PAGE}&offset={offset}"
+            )
+            yield from page["task_instances"]
+            offset += len(page["task_instances"])
+            if offset >= page["total_entries"] or not page["task_instances"]:
+                return
 
     def cpu_seconds(self) -> float:
         """Of every component and of all that it started."""
@@ -101,8 +137,8 @@ class Installation:
             time.sleep(0.3)
         raise CaseFailed(f"{run_id} woke no other run")
 
-    def _finish(self, dag_id: str, run_id: str) -> None:
-        end = time.monotonic() + RUN_SECONDS
+    def _finish(self, dag_id: str, run_id: str, within_seconds: float) -> None:
+        end = time.monotonic() + within_seconds
         while time.monotonic() < end:
             self.airflow.check_alive()
             state = self.api.run_state(dag_id, run_id)
@@ -134,13 +170,18 @@ def tree_cpu_seconds(roots: Iterable[int]) -> float:
 
 @contextlib.contextmanager
 def installation(
-    folder: Path, scenarios: Sequence[Path], at: datetime, dag_ids: Sequence[str]
+    folder: Path,
+    scenarios: Sequence[Path],
+    at: datetime,
+    dag_ids: Sequence[str],
+    serve: Sequence[str] | None = None,
 ) -> Iterator[Installation]:
     """An Airflow on embedded defaults and the scenarios' servers, both gone afterwards.
 
-    ``dag_ids`` are unpaused. Raises LedgerError or CaseFailed when something does not start.
+    ``dag_ids`` are unpaused; ``serve`` as ``simulated`` has it. Raises LedgerError or CaseFailed
+    when something does not start.
     """
-    with home.opened(folder) as places, simulated(folder, scenarios, at) as simulator:
+    with home.opened(folder) as places, simulated(folder, scenarios, at, serve) as simulator:
         registry = home.gather_registry(list(scenarios), folder / "registry")
         home.gather_contacts(list(scenarios), folder / "contacts.csv")
         made = home.make_secrets(places)
@@ -172,15 +213,29 @@ def installation(
 
 @contextlib.contextmanager
 def simulated(
-    folder: Path, scenarios: Sequence[Path], at: datetime, *, wait_seconds: float = 120.0
+    folder: Path,
+    scenarios: Sequence[Path],
+    at: datetime,
+    serve: Sequence[str] | None = None,
+    *,
+    wait_seconds: float = 120.0,
 ) -> Iterator[Mapping[str, Any]]:
-    """The scenarios' servers as a process of their own; gives its ``ports.json``."""
+    """The scenarios' servers as a process of their own; gives its ``ports.json``.
+
+    ``serve``: a module and its arguments that stand in for the simulator and leave such a file in
+    ``folder/simulator``.
+    """
     run_dir = folder / "simulator"
     run_dir.mkdir(parents=True, exist_ok=True)
-    words = [*map(str, scenarios), "--port", "0", "--run-dir", str(run_dir)]
+    words = serve or [
+        "ksc_ledger.simulator",
+        *map(str, scenarios),
+        *("--port", "0", "--run-dir", str(run_dir), "--clock", at.isoformat()),
+    ]
     with (run_dir / "simulator.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ksc_ledger.simulator", *words, "--clock", at.isoformat()],
+            [sys.executable, "-m", *words],
+            cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -201,9 +256,9 @@ def simulated(
         process.wait(timeout=5)
 
 
-def set_clock(simulator: Mapping[str, Any], at: datetime) -> None:
+def set_clock(simulator: Mapping[str, Any], at: datetime, *, is_driven: bool = True) -> None:
     """Set the clock of the simulated servers."""
-    body = json.dumps({"at": at.isoformat(), "is_driven": True}).encode()
+    body = json.dumps({"at": at.isoformat(), "is_driven": is_driven}).encode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{simulator['control']['port']}/clock", method="PUT", data=body
     )

@@ -23,6 +23,15 @@ from typing import Any
 
 _REQUEST = re.compile(rb"POST (?:/api/v1\.0/)?([\w./]+) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+# Asked beside the devices, answered as by a server that has no key, event or hardware to tell of.
+_NOTHING_ELSE = {
+    "LicenseKeys.EnumKeys": b'{"wstrIterator":"none","lKeyCount":0}',
+    "GroupSyncIterator.GetNextItems": b'{"pData":{"KLCSP_ITERATOR_ARRAY":[]},"bEOF":true,"PxgRetVal":0}',
+    "EventProcessingFactory.CreateEventProcessing2": b'{"strIteratorId":"none"}',
+    "EventProcessing.GetRecordCount": b'{"PxgRetVal":0}',
+    "SrvView.ResetIterator": b'{"wstrIteratorId":"none"}',
+    "SrvView.GetRecordCount": b'{"PxgRetVal":0}',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +52,18 @@ class Day:
 
     def __init__(self, items: Path, offsets: Path, groups: Path) -> None:
         with items.open("rb") as file:
-            self._items = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._offsets = array("Q")
-        self._offsets.frombytes(offsets.read_bytes())
-        self._groups = json.loads(groups.read_text("utf-8"))
+            self.items = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.offsets = array("Q")
+        self.offsets.frombytes(offsets.read_bytes())
+        self.groups = json.loads(groups.read_text("utf-8"))
 
     @property
     def count(self) -> int:
-        return len(self._offsets) - 1
+        return len(self.offsets) - 1
+
+    def now(self) -> datetime:
+        """What the server's clock says."""
+        return datetime.now(UTC)
 
     def answer(self, method: str, arguments: dict[str, Any]) -> list[bytes | memoryview]:
         """The body, in pieces."""
@@ -61,30 +74,32 @@ class Day:
                 return [b'{"PxgRetVal":{"KLADMSRV_PRODUCT_FULL_VERSION":"14.2.0.26967"}}']
             case "HostGroup.FindHosts" if arguments["wstrFilter"]:
                 return [b'{"strAccessor":"none","PxgRetVal":0}']
+            case _ if method in _NOTHING_ELSE:
+                return [_NOTHING_ELSE[method]]
             case "HostGroup.FindHosts":
                 return [b'{"strAccessor":"hosts","PxgRetVal":%d}' % self.count]
             case "HostGroup.FindGroups":
-                return [b'{"strAccessor":"groups","PxgRetVal":%d}' % len(self._groups)]
+                return [b'{"strAccessor":"groups","PxgRetVal":%d}' % len(self.groups)]
             case "ChunkAccessor.GetItemsCount":
-                counts = {"hosts": self.count, "groups": len(self._groups), "none": 0}
+                counts = {"hosts": self.count, "groups": len(self.groups), "none": 0}
                 return [b'{"PxgRetVal":%d}' % counts[arguments["strAccessor"]]]
             case "ChunkAccessor.GetItemsChunk":
                 start, asked = int(arguments["nStart"]), int(arguments["nCount"])
                 if arguments["strAccessor"] == "groups":
-                    return _chunk_of([_item(one) for one in self._groups[start : start + asked]])
+                    return _chunk_of([_item(one) for one in self.groups[start : start + asked]])
                 return self._chunk(start, min(start + asked, self.count))
             case _:
                 return [b"{}"]
 
     def _chunk(self, start: int, end: int) -> list[bytes | memoryview]:
-        items = memoryview(self._items)[self._offsets[start] : max(self._offsets[end] - 1, 0)]
+        items = memoryview(self.items)[self.offsets[start] : max(self.offsets[end] - 1, 0)]
         head = b'{"PxgRetVal":%d,"pChunk":{"KLCSP_ITERATOR_ARRAY":[' % (end - start)
         return [head, items, b"]}}"]
 
 
 def serve(folder: Path) -> None:
     """Listen until the process is ended."""
-    context, sha256 = _certificate(folder)
+    context, sha256 = certificate(folder)
     ports = []
     for number in range(len(list(folder.glob("day*.items")))):
         day = Day(
@@ -103,10 +118,10 @@ def serve(folder: Path) -> None:
 def _accept(listener: socket.socket, context: ssl.SSLContext, day: Day) -> None:
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=_talk, args=(connection, context, day), daemon=True).start()
+        threading.Thread(target=talk, args=(connection, context, day), daemon=True).start()
 
 
-def _talk(connection: socket.socket, context: ssl.SSLContext, day: Day) -> None:
+def talk(connection: socket.socket, context: ssl.SSLContext, day: Day) -> None:
     try:
         with context.wrap_socket(connection, server_side=True) as stream:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -135,7 +150,7 @@ def _answer_all(stream: ssl.SSLSocket, day: Day) -> None:
         method = request[1].decode().rpartition("/")[2]
         pieces = day.answer(method, json.loads(body[:length] or b"{}"))
         size = sum(len(piece) for piece in pieces)
-        date = format_datetime(datetime.now(UTC), usegmt=True)
+        date = format_datetime(day.now(), usegmt=True)
         answer = (
             f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: {date}\r\n"
             f"Content-Length: {size}\r\n\r\n"
@@ -156,7 +171,7 @@ def _item(value: dict[str, Any]) -> str:
     return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
 
 
-def _certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
+def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
     """A certificate of its own for 127.0.0.1, left in ``ca.pem`` for the clients."""
     import ipaddress
 

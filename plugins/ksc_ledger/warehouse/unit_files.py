@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from ksc_ledger.clock import vietnamese_date
@@ -109,6 +109,8 @@ def publish_units(settings: Settings) -> UnitFiles:
         _sweep(folder)
         con = connect(settings)
         try:
+            # A file is filled in one transaction: straight into it, and never into a log beside it first.
+            con.execute("set checkpoint_threshold = '1KB'")
             attach(con, source, "src", read_only=True)
             return _Round(con, settings, folder).run()
         finally:
@@ -126,6 +128,11 @@ class _Round:
         self.below: dict[str, list[str]] = {}
         self.above: dict[str, list[str]] = {}
         self.servers: dict[str, list[str]] = {}
+        self.since: dict[str, date] = {}  # of the row that is in force, where a unit has several
+        # Looked up once: a folder of thousands of files is not listed again for each of them.
+        self.versions: dict[str, list[Path]] = {}
+        for version in sorted(folder.glob("*.2*.duckdb")):
+            self.versions.setdefault(version.name.partition(".")[0], []).append(version)
 
     def run(self) -> UnitFiles:
         (as_of_at,) = one(self.con, f"select as_of_at from src.marts.{PUBLISHED}")
@@ -136,20 +143,20 @@ class _Round:
         self._make_template(template)
         made: list[str] = []
         kept: list[str] = []
-        version = next_version_id(self.folder.glob("*.2*.duckdb"))
+        version = next_version_id(one for kept in self.versions.values() for one in kept)
         try:
-            for unit_code, shown in prints.items():
+            for unit_code, (shown, filled) in prints.items():
                 edition = edition_of(self.places, unit_code)
                 if before.get(unit_code) == shown and edition.link.exists():
                     kept.append(unit_code)
                     continue
-                self._write(template, edition, unit_code, version)
+                self._write(template, edition, unit_code, version, filled)
                 before[unit_code] = shown
                 made.append(unit_code)
         finally:
             template.unlink(missing_ok=True)
             sync(self.folder)
-            removed = self._remove_others(prints)
+            removed = self._remove_others(prints.keys())
             self._remember({code: before[code] for code in [*made, *kept]})
         return UnitFiles(made=tuple(made), unchanged=tuple(kept), removed=tuple(removed))
 
@@ -180,6 +187,10 @@ class _Round:
             where unit_code in (select unit_code from unit_now) order by all;
             """
         )
+        for unit_code, since in self.con.execute(
+            "select unit_code, valid_from_date from unit_now"
+        ).fetchall():
+            self.since[unit_code] = since
         for file_code, unit_code in self.con.execute("from scope_unit").fetchall():
             self.below.setdefault(file_code, []).append(unit_code)
             if file_code != unit_code:
@@ -187,8 +198,8 @@ class _Round:
         for file_code, server_code in self.con.execute("from scope_server").fetchall():
             self.servers.setdefault(file_code, []).append(server_code)
 
-    def _prints(self) -> dict[str, str]:
-        """What tells whether the rows of a unit's file have changed, by unit code."""
+    def _prints(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """What tells whether the rows of a unit's file have changed, and the tables that have any."""
         parts = []
         for table in self.tables:
             scope = _scope(table)
@@ -202,7 +213,8 @@ class _Round:
                 f" inner join {scope[0]} on {scope[1]} group by s.file_code"
             )
         rows = self.con.execute(
-            "select u.unit_code, md5(coalesce(string_agg(p.part || p.n || p.h, '|' order by p.part), ''))"
+            "select u.unit_code, md5(coalesce(string_agg(p.part || p.n || p.h, '|' order by p.part), '')),"
+            " coalesce(list(p.part) filter (p.part is not null), [])"
             " from unit_now as u left join ("
             + " union all ".join(parts)
             + ") as p on u.unit_code = p.file_code group by u.unit_code order by u.unit_code"
@@ -210,7 +222,8 @@ class _Round:
         # Another program may fill another set of tables or columns.
         shape = json.dumps([[table.name, *table.columns] for table in self.tables])
         return {
-            code: hashlib.sha256(f"{shape}{found}".encode()).hexdigest() for code, found in rows
+            code: (hashlib.sha256(f"{shape}{found}".encode()).hexdigest(), frozenset(parts))
+            for code, found, parts in rows
         }
 
     def _make_template(self, file: Path) -> None:
@@ -239,7 +252,15 @@ class _Round:
         finally:
             con.execute("use memory; detach pub")
 
-    def _write(self, template: Path, edition: Edition, unit_code: str, version_id: str) -> None:
+    def _write(
+        self,
+        template: Path,
+        edition: Edition,
+        unit_code: str,
+        version_id: str,
+        filled: frozenset[str],
+    ) -> None:
+        """Make and link one file. ``filled``: the tables of which it gets rows."""
         beside = edition.beside(version_id)
         con = self.con
         shutil.copyfile(template, beside)
@@ -248,7 +269,12 @@ class _Round:
             con.execute(f"attach {quoted(str(beside))} as pub")
             try:
                 with transaction(con):
-                    wanted = {table.name: self._fill(table, unit_code) for table in self.tables}
+                    # Of forty tables a unit has rows in a dozen: the others are not even looked at.
+                    wanted = {
+                        table.name: self._fill(table, unit_code)
+                        for table in self.tables
+                        if table.name in filled or table.name == PUBLISHED
+                    }
                 con.execute("checkpoint pub")
             finally:
                 con.execute("detach pub")
@@ -256,8 +282,11 @@ class _Round:
             sync(beside)
             beside.rename(edition.version(version_id))
         link(edition, version_id)
-        for old in edition.versions[:-VERSIONS_KEPT]:
+        versions = self.versions.setdefault(unit_code, [])
+        versions.append(edition.version(version_id))
+        for old in versions[:-VERSIONS_KEPT]:
             old.unlink()
+        del versions[:-VERSIONS_KEPT]
 
     def _fill(self, table: _Table, unit_code: str) -> int:
         """Copy the unit's rows of one table; how many there were."""
@@ -283,9 +312,11 @@ class _Round:
         if table.name == PUBLISHED:
             return "true"
         if table.name == "dim_unit":
-            above = _among("unit_code", self.above.get(unit_code, ()))
-            now = "unit_code || valid_from_date in (select unit_code || valid_from_date from unit_now)"
-            return f"{_among('unit_code', below)} or ({above} and {now})"
+            above = (
+                f"(unit_code = {quoted(code)} and valid_from_date = date '{self.since[code]}')"
+                for code in self.above.get(unit_code, ())
+            )
+            return " or ".join([_among("unit_code", below), *above])
         if "unit_code" in columns:
             return _among("unit_code", below)
         if columns >= set(_SIDES):
@@ -326,7 +357,7 @@ class _Round:
                 "Kiểm tra ổ đĩa rồi chạy lại; tệp trước của đơn vị vẫn được phục vụ.",
             )
 
-    def _remove_others(self, units: dict[str, str]) -> list[str]:
+    def _remove_others(self, units: Collection[str]) -> list[str]:
         gone = sorted(
             path.stem
             for path in self.folder.glob("*.duckdb")

@@ -83,15 +83,17 @@ def test_a_snapshot_has_the_columns_of_the_products_own(province: Province, tmp_
     empty = tmp_path / "hosts.ndjson"
     empty.touch()
     con = duckdb.connect()
-    con.execute("set variable hosts_path = $1", [str(empty)])
+    con.execute("set variable rows_paths = $1", [[str(empty)]])
     sql = settings.sql / "landing"
     con.execute((sql / "macros.sql").read_text("utf-8"))
-    con.execute("create table landed_groups (id integer, grp_full_name varchar)")
+    con.execute("create table landed_groups (rows_path varchar, id integer, grp_full_name varchar)")
     product = con.sql((sql / "ksc_hosts.sql").read_text("utf-8"))
     types = dict(zip(product.columns, map(str, product.types), strict=True))
     written = con.sql("from table_written")
     assert dict(zip(written.columns, map(str, written.types), strict=True)) == {
-        name: kind for name, kind in types.items() if name not in ("line_number", "wrong_field")
+        name: kind
+        for name, kind in types.items()
+        if name not in ("line_number", "rows_path", "wrong_field")
     }
 
 
