@@ -68,7 +68,7 @@ def publish(
     places = settings.places
     published_at = now if now is not None else clock_of(places).now()
     both = editions(places)
-    with locked_reader(settings) as con:
+    with locked_reader(settings, with_history=False) as con:
         _agree(_built(con), as_of_at, code_version, registry_sha256)
         for edition in both:
             edition.link.parent.mkdir(parents=True, exist_ok=True)

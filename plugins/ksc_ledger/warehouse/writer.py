@@ -73,17 +73,20 @@ def writer(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Conn
 
 
 @contextmanager
-def locked_reader(settings: Settings, *, timeout_seconds: float = 600) -> Iterator[Connection]:
+def locked_reader(
+    settings: Settings, *, timeout_seconds: float = 600, with_history: bool = True
+) -> Iterator[Connection]:
     """The lock and a connection whose current database is in memory; the warehouse is ``wh``.
 
-    The warehouse cannot be written through it, and it must exist. Raises LedgerError when a writer
+    The warehouse cannot be written through it, and it must exist. Who reads the marts alone needs no
+    history, and is then not kept from it by a lake that is away. Raises LedgerError when a writer
     of this code has not brought its tables up to date yet.
     """
     with lock(settings, timeout_seconds=timeout_seconds):
         con = connect(settings)
         try:
             with _told(settings.places.warehouse_file), told(lake_of(settings)):
-                open_to_read(con, settings)
+                open_to_read(con, settings, with_history=with_history)
                 _need_tables(con, settings)
                 yield con
         finally:
@@ -116,13 +119,13 @@ def open_warehouse(
         define(con, settings.sql, Part.OWN)
 
 
-def open_to_read(con: Connection, settings: Settings) -> None:
+def open_to_read(con: Connection, settings: Settings, *, with_history: bool = True) -> None:
     """Attach the warehouse as ``wh``, read-only, and what it needs to show the history."""
     file = settings.places.warehouse_file
     lake = lake_of(settings)
     attach(con, file, "wh", read_only=True)
     _need_kind(con, file, lake)
-    if lake is not None:
+    if lake is not None and with_history:
         attach_lake(con, lake, read_only=True)
 
 
