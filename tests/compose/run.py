@@ -38,6 +38,7 @@ def it_is_valid(stack: Stack) -> None:
     stack.compose("config", "--quiet")
     services = set(stack.compose("config", "--services").split())
     check(set(EVERYTHING) <= services, f"services missing: {set(EVERYTHING) - services}")
+    check("redis" not in services, "a broker without the profile celery")
 
 
 def it_builds(stack: Stack) -> None:
@@ -257,6 +258,39 @@ def old_runs_go(stack: Stack) -> None:
     check(stack.published(count) >= before, "loads are gone")
 
 
+def tasks_go_to_workers(stack: Stack) -> None:
+    """The profile celery: a broker, two workers that ask, one that writes; the figures are the same."""
+    environment = stack.folder / ".env"
+    text = environment.read_text("utf-8").replace("PROFILES=demo\n", "PROFILES=demo,celery\n")
+    environment.write_text(f"{text}KSC_LEDGER_EXECUTOR=CeleryExecutor\n", "utf-8")
+    before, began = stack.version(), time.monotonic()
+    changed = ("redis", "worker-collecting", "worker-warehouse", "scheduler")
+    stack.compose(
+        "up", "--detach", "--wait", "--wait-timeout", "300", "--no-deps", *changed, seconds=360
+    )
+    stack.say(f"broker, workers and scheduler healthy after {time.monotonic() - began:.0f} s")
+    run_id = stack.trigger("collect_endpoints")
+    stack.wait_for_run("collect_endpoints", run_id)
+    wait(lambda: stack.version() > before, "a newer version published", 180, every=3)
+    check(stack.published(FIGURES) == [figures_of_the_estate()], f"{stack.published(FIGURES)}")
+    path = "/api/v2/dags/~/dagRuns/~/taskInstances?limit=30&order_by=-start_date"
+    hosts: dict[str, set[str]] = {}
+    for one in stack.ask("GET", path)["task_instances"]:
+        if one["dag_run_id"] == run_id or one["dag_id"] == "build_marts":
+            hosts.setdefault(one["task_id"], set()).add(one["hostname"])
+    collecting = {one[:12] for one in stack.containers("worker-collecting")}
+    check(len(collecting) == 2, f"workers: {collecting}")
+    check(hosts["ask_server"] <= collecting, f"asked elsewhere: {hosts}")
+    check(stack.container("worker-warehouse")[:12] in hosts["publish"], f"published by: {hosts}")
+    said = stack.inside(
+        "worker-collecting", "sh", "-c", "touch /var/lib/ksc-ledger/marts/x 2>&1 || true"
+    )
+    check("Read-only" in said, f"a collecting worker may write the marts: {said}")
+    for name in ("redis", "worker-collecting", "worker-warehouse"):
+        host = json.loads(run(["docker", "inspect", stack.containers(name)[0]]))[0]["HostConfig"]
+        check(host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"], f"{name}: {host}")
+
+
 def nothing_is_left(stack: Stack) -> None:
     stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
     label = f"label=com.docker.compose.project={stack.project}"
@@ -279,6 +313,7 @@ STEPS: tuple[Callable[[Stack], None], ...] = (
     the_scheduler_is_killed,
     a_backup_is_given_back,
     old_runs_go,
+    tasks_go_to_workers,
     nothing_is_left,
 )
 

@@ -114,6 +114,9 @@ class Stack:
     def container(self, service: str) -> str:
         return self.compose("ps", "--all", "--quiet", service).strip()
 
+    def containers(self, service: str) -> list[str]:
+        return self.compose("ps", "--quiet", service).split()
+
     def inspected(self, service: str) -> dict[str, Any]:
         return dict(json.loads(run(["docker", "inspect", self.container(service)]))[0])
 

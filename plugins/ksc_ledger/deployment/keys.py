@@ -37,11 +37,13 @@ RANDOM: Mapping[str, tuple[str, Callable[[], str]]] = {
     "postgres_password": ("tài khoản quản trị PostgreSQL", _password),
     "airflow_db_password": ("cơ sở dữ liệu của Airflow", _password),
     "ledger_db_password": ("cơ sở dữ liệu vận hành", _password),
+    "redis_password": ("hàng đợi tác vụ của Celery (Redis)", _password),
 }
-# Made from a password above; one that is there already (a database elsewhere) stays.
+# Made from a password above; one that is there already (a database or a broker elsewhere) stays.
 URLS: Mapping[str, tuple[str, str]] = {
     "airflow_database_url": ("airflow_db_password", "postgresql+psycopg://airflow:{}@{}/airflow"),
     "state_url": ("ledger_db_password", "postgresql+psycopg://ledger:{}@{}/ledger"),
+    "broker_url": ("redis_password", "redis://:{}@redis:6379/0"),
 }
 # Given by others; an empty one means: none.
 FROM_OUTSIDE: Mapping[str, str] = {"watchdog_relay_password": "máy chủ thư của tiến trình giám sát"}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ksc_ledger.orchestration.defaults import Queue
 from ksc_ledger.settings import REPOSITORY
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
@@ -72,6 +73,34 @@ def test_only_the_page_is_published_and_on_this_machine_alone() -> None:
     assert all(one[0].startswith("${KSC_LEDGER_BIND:-127.0.0.1}:") for one in ports.values())
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert SERVICES["postgres"]["networks"] == ["inside"]
+
+
+def test_without_the_profile_there_is_neither_a_broker_nor_a_worker() -> None:
+    with_celery = {name for name, one in SERVICES.items() if "celery" in one.get("profiles", [])}
+    assert with_celery == {"redis", "worker-collecting", "worker-warehouse"}
+    executor = SERVICES["scheduler"]["environment"]["AIRFLOW__CORE__EXECUTOR"]
+    assert executor == "${KSC_LEDGER_EXECUTOR:-LocalExecutor}"
+
+
+def test_one_worker_writes_the_warehouse_one_task_at_a_time() -> None:
+    def option(worker: str, name: str) -> str:
+        words = SERVICES[worker]["command"]
+        return str(words[words.index(name) + 1])
+
+    assert option("worker-warehouse", "--queues") == Queue.WAREHOUSE
+    assert option("worker-warehouse", "--concurrency") == "1"
+    assert "deploy" not in SERVICES["worker-warehouse"]
+    assert option("worker-collecting", "--queues") == Queue.DEFAULT
+    marts = [one for one in SERVICES["worker-collecting"]["volumes"] if one.startswith("marts:")]
+    assert marts == ["marts:/var/lib/ksc-ledger/marts:ro"]
+
+
+def test_the_broker_is_reached_from_inside_alone_and_its_password_is_in_no_command() -> None:
+    redis = SERVICES["redis"]
+    assert redis["networks"] == ["inside"]
+    assert "ports" not in redis
+    assert redis["secrets"] == ["redis_password"]
+    assert "--requirepass" not in " ".join(redis["entrypoint"])
 
 
 def test_builds_ask_no_registry_but_for_the_base_image() -> None:

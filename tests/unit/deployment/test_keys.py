@@ -55,6 +55,12 @@ def test_the_databases_addresses_carry_the_passwords_that_postgres_is_given(tmp_
     assert made["airflow_db_password"] in made["airflow_database_url"]
 
 
+def test_the_brokers_address_carries_the_password_that_redis_is_given(tmp_path: Path) -> None:
+    keys.make(tmp_path, DATABASE, [])
+    made = contents(tmp_path)
+    assert made["broker_url"] == f"redis://:{made['redis_password']}@redis:6379/0"
+
+
 def test_an_address_of_another_database_stays(tmp_path: Path) -> None:
     (tmp_path / "state_url").write_text("postgresql+psycopg://a:b@elsewhere/c", "utf-8")
     keys.make(tmp_path, DATABASE, [])
