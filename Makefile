@@ -63,10 +63,19 @@ $(PRODUCTION)/.made: requirements/production.lock pyproject.toml $(BIN)/uv
 	@$(BIN)/uv pip install --quiet --python $(PRODUCTION)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The same with edge workers: why they are not supported is asked of Airflow itself (docs/adr/0023).
+EDGE := .venv-edge
+$(EDGE)/.made: requirements/edge.lock pyproject.toml $(BIN)/uv
+	@$(PYTHON) -m venv --clear $(EDGE)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(EDGE)/bin/python --require-hashes -r requirements/edge.lock || \
+	  $(EDGE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/edge.lock
+	@$(BIN)/uv pip install --quiet --python $(EDGE)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
 test-roles: $(DEV) $(PRODUCTION)/.made ## who may what, on a real api-server with production's auth manager
 	@$(BIN)/python -m pytest tests/roles -q
 
-test-long: $(DEV) test-duckdb-next $(PRODUCTION)/.made ## random kills, long replays, the road through the scheduler
+test-long: $(DEV) test-duckdb-next $(PRODUCTION)/.made $(EDGE)/.made ## random kills, long replays, the road through the scheduler
 	@$(BIN)/python -m pytest -m long -q -n 2
 
 # What looks into the locks is no part of the product either.
@@ -145,13 +154,13 @@ format: $(DEV) ## let ruff and sqlfluff format
 	@$(BIN)/sqlfluff fix --disable-progress-bar -q sql
 
 lock: $(BIN)/uv ## resolve requirements/*.in anew for Python 3.11 to 3.13
-	@for set in bootstrap runtime lake production compose-demo dev ui audit bench-dlt bench-naive; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
+	@for set in bootstrap runtime lake production edge compose-demo dev ui audit bench-dlt bench-naive; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/$$set.in \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/$$set.lock; done
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 bi/requirements.in \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file bi/requirements.lock
 
 clean: ## remove the environment and the caches, never data
-	@rm -rf $(VENV) $(UI) $(BI) $(PRODUCTION) $(AUDIT) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(NEXT) $(UI) $(BI) $(PRODUCTION) $(EDGE) $(AUDIT) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # What `make test-long` and `make test-ui` need beyond Python: rendering letters, a real PostgreSQL, a real
 # Redis, a browser.

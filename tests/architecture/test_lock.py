@@ -20,8 +20,8 @@ def pins(lock: Path) -> dict[str, set[str]]:
 
 
 # Environments apart: the second line of DuckDB, the browser that opens the pages, what looks into the
-# locks, the mail catcher of the compose file's try-out.
-APART = {"duckdb-next", "ui", "audit", "compose-demo"}
+# locks, the mail catcher of the compose file's try-out, what is shown not to be supported.
+APART = {"duckdb-next", "ui", "audit", "compose-demo", "edge"}
 
 
 def test_the_product_has_five_locks_and_benchmark_and_browser_their_own() -> None:

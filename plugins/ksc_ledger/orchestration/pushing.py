@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from ksc_ledger import settings as settings_module
 from ksc_ledger.clock import clock_of, vietnamese_date
+from ksc_ledger.orchestration.instants import aware
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,9 +51,8 @@ def take_pushed(order: Mapping[str, str], context: Context) -> dict[str, Any]:
     clock = clock_of(settings.places)
     registry = in_force(settings).registry
     code = order["server_code"]
-    (server,) = (
-        one for one in registry.servers_on(vietnamese_date(clock.now())) if one.server_code == code
-    )
+    day = vietnamese_date(aware(order["as_of_at"]))
+    (server,) = (one for one in registry.servers_on(day) if one.server_code == code)
     loads = take(
         open_state(settings.state_url),
         settings,

@@ -47,7 +47,7 @@ from ksc_ledger.sources.records import HOST_ID, HOST_KINDS, Group
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-LEASE_SECONDS = 900
+LEASE_SECONDS = 120  # beyond it a lease is still ours until somebody else takes it
 UNPACKED_AT_MOST = 8  # times the largest bundle
 REFUSED_KEPT = 10  # bundles of a server in quarantine; the newest
 _ROWS_AT_A_TIME = 500
