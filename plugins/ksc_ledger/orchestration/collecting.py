@@ -103,9 +103,10 @@ def judge_landed(landed: Sequence[Mapping[str, Any] | None], instant: datetime |
     from ksc_ledger.warehouse import extra_arrow, snapshot_arrow, type_loads
 
     settings = settings_module.load()
+    # What Airflow hands over asks for each item by itself; for a slice, at once.
     loads = [
         manifest.read(Path(path))
-        for item in landed[:]  # what Airflow hands over asks for each item by itself, a slice at once
+        for item in landed[:]
         if item
         for path in (*item.get("earlier", ()), item["path"])
     ]
