@@ -141,7 +141,8 @@ def temp_table(con: Connection, name: str, table: pa.Table) -> None:
 
 def one(con: Connection, query: str, parameters: object = None) -> tuple[object, ...]:
     """The single row of a query that always has one."""
-    row: tuple[object, ...] | None = con.execute(query, parameters).fetchone()
-    if row is None:
+    # All of it: from 2.0 on, a result that was not read to its end forbids to register a table.
+    rows: list[tuple[object, ...]] = con.execute(query, parameters).fetchall()
+    if not rows:
         raise LookupError(f"no row: {query}")
-    return row
+    return rows[0]

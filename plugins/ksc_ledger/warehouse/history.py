@@ -348,13 +348,13 @@ def _read_facts(
     twice = con.execute(
         "select server_code, endpoint_id from load_facts group by all having count(*) > 1"
         " order by all limit 1"
-    ).fetchone()
-    if twice is not None:
+    ).fetchall()
+    if twice:
         if len(loads) > 1:
             raise _NotAtOnce
         raise LedgerError(
             "duplicate_endpoint",
-            f"Tải {loads[0].load_id} có máy {twice[1]} xuất hiện nhiều lần.",
+            f"Tải {loads[0].load_id} có máy {twice[0][1]} xuất hiện nhiều lần.",
             "Đây là lỗi của lần thu thập hoặc của bộ kiểm tra; báo nhóm kỹ thuật, giữ nguyên tệp.",
         )
 
