@@ -1,6 +1,6 @@
--- Whether the single load of temp table wave comes too late for an endpoint that is shared: another
--- server has told of it, or it was decided about, at a later instant.
+-- Whether the single load of temp table wave comes too late for an endpoint that is shared.
 -- Grain: one row.  Feeds: the refusal of a load that is out of order.
+-- Too late: another server has told of it, or it was decided about, at a later instant.
 with elsewhere as (
     select
         c.endpoint_id,

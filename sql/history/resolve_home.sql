@@ -1,6 +1,5 @@
--- Decide which server's sighting counts, for the endpoints of the load that was just put: temp
--- table shared_endpoint_of_load.
--- Grain: statements, inside the load's transaction.  Feeds: hist.home.
+-- Decide which server's sighting counts, for the endpoints in temp table shared_endpoint_of_load.
+-- Grain: statements, inside the wave's transaction, after each put_current.  Feeds: hist.home.
 
 create or replace temp table home_before as
 select
