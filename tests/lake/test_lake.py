@@ -315,8 +315,8 @@ def test_two_writers_at_once_lose_nothing_and_double_nothing(
     assert applied == hours * len((*FIRST, *SECOND, *BOTH))
     assert recorded == hours * len(SILENT)
     assert sum(one["refused"] for one in written.writers) == 0
-    if not wait:
-        assert sum(one["conflicts"] for one in written.writers) > 0
+    conflicts = sum(one["conflicts"] for one in written.writers)
+    assert conflicts < 4 if wait else conflicts > 0
     assert sum(one["torn"] for one in written.readers) == 0
     assert all(one["looks"] > 1 and len(one["seen"]) > 1 for one in written.readers)
 

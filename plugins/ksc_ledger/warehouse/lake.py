@@ -58,7 +58,7 @@ _CONFLICT = re.compile(
 _UNREACHED = re.compile(
     r"unable to connect to postgres|server closed the connection|no connection to the server"
     r"|could not receive data from server|could not send data to server|terminating connection"
-    r"|connection to server",
+    r'|connection to server|failed to execute query "(?:rollback|commit)"',
     re.IGNORECASE,
 )
 
@@ -246,7 +246,6 @@ class Turns:
             with transaction(self._con):
                 return work()
         (current,) = one(self._con, "select current_database()")
-        self._con.execute("use lake")
         try:
             return self._again(work, is_upkeep)
         finally:
@@ -259,9 +258,9 @@ class Turns:
             try:
                 with transaction(self._con):
                     self._wait()
-                    if (
-                        not is_upkeep
-                    ):  # DuckLake lets no transaction both change rows and merge files
+                    self._con.execute("use lake")
+                    # DuckLake lets no transaction both change rows and merge files.
+                    if not is_upkeep:
                         self._con.execute(f"update {_TURN} set number = number + 1")
                     return work()
             except duckdb.Error as error:
@@ -279,7 +278,12 @@ class Turns:
                 _pause(attempt)
 
     def _wait(self) -> None:
-        """Wait for the turn, before anything of the lake is looked at; it ends with the transaction."""
+        """Wait for the turn, which ends with the transaction.
+
+        Nothing of the lake may be looked at before, not even for the name of a function: what is
+        seen then is what the work would be done on, however long the wait.
+        """
+        self._con.execute("use memory")
         deadline = time.monotonic() + TURN_SECONDS
         while time.monotonic() < deadline:
             (has_turn,) = one(
