@@ -176,7 +176,8 @@ def test_one_wrong_bit_is_noticed_before_anything_is_given_back(
 def test_a_warehouse_that_is_damaged_is_not_backed_up_as_good(settings: Settings) -> None:
     file = settings.places.warehouse_file
     raw = bytearray(file.read_bytes())
-    for place in range(len(raw) // 3, len(raw), 4096):
+    # Once a block: equal changes of two empty places of one block cancel out in DuckDB's sum.
+    for place in range(len(raw) // 3, len(raw), 256 * 1024):
         raw[place] ^= 0xFF
     file.write_bytes(raw)
     with pytest.raises(LedgerError) as raised:
