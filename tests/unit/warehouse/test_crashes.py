@@ -38,10 +38,12 @@ TABLES = (
 )
 POINTS = [
     "history:_read_facts:after",  # facts read, nothing written
+    "history:_put_current:before",  # what ended is written, the current state is that of before
+    "history:_put_current:after",
     "history:_record:before",  # rows of the history written, the load's own row not yet
     "history:_record:after",  # both written, not committed
-    "history:transaction:before",
-    "history:transaction:after",  # committed, and nobody has been told
+    "lake:transaction:before",  # the wave is about to begin
+    "lake:transaction:after",  # committed, and nobody has been told
     "builder:build_models:before",
     "builder:build_models:after",
     "builder:check_models:before",
