@@ -229,14 +229,15 @@ def test_r02_a_load_lands_once_and_whole(way: Road, monkeypatch: pytest.MonkeyPa
     class Died(Exception):  # noqa: N818 - what a kill does, not an error of ours
         pass
 
-    insert = history._insert_verdicts
+    insert = history._insert
 
-    def dies_at_the_last_verdict(con: Any, load: Any) -> None:
-        insert(con, load)
-        raise Died
+    def dies_at_the_last_verdict(con: Any, table: str, rows: Any) -> None:
+        insert(con, table, rows)
+        if table == "hist.verdict":
+            raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(history, "_insert_verdicts", dies_at_the_last_verdict)
+        patch.setattr(history, "_insert", dies_at_the_last_verdict)
         with pytest.raises(Died):
             way.build(at(8))
     assert way.built(everything) == [{"machines": 0, "loads": 0, "verdicts": 0}]
