@@ -17,10 +17,10 @@ class Part(Enum):
     """Which of the definitions a database holds."""
 
     ALL = auto()
-    OWN = (
-        auto()
-    )  # all but the history's schema and tables; the history's views stay with the reader
-    HISTORY = auto()  # the history's schema and tables
+    # All but the history's schema and tables; the history's views stay with the reader.
+    OWN = auto()
+    # The history's schema and tables.
+    HISTORY = auto()
 
 
 def define(con: Connection, sql: Path, part: Part = Part.ALL) -> None:

@@ -181,23 +181,23 @@ def _waves(loads: Iterable[Load], known: set[str], places: Places) -> Iterator[l
 
     Raises LedgerError at the load that cannot be applied, after the ones before it were given.
     """
-    wave: list[Load] = []
+    wave: dict[str, Load] = {}
     rows = 0
     for load in loads:
         if load.load_id in known:
             continue
         known.add(load.load_id)
         fault = _fault(load, places)
-        is_next = load.server_code in {one.server_code for one in wave}
-        if wave and (fault or is_next or rows + load.rows_read_count > WAVE_ROWS):
-            yield wave
-            wave, rows = [], 0
+        is_full = rows + load.rows_read_count > WAVE_ROWS
+        if wave and (fault or load.server_code in wave or is_full):
+            yield list(wave.values())
+            wave, rows = {}, 0
         if fault:
             raise fault
-        wave.append(load)
+        wave[load.server_code] = load
         rows += load.rows_read_count
     if wave:
-        yield wave
+        yield list(wave.values())
 
 
 def _fault(load: Load, places: Places) -> LedgerError | None:
@@ -251,7 +251,8 @@ def _take_in(
         else:
             usable.append(load)
     # With nothing newer anywhere, nothing that is shared can have been decided by what came later.
-    is_late = any(load.observed_at < instant for load in usable for instant in newest.values())
+    latest = max(newest.values(), default=None)
+    is_late = latest is not None and any(load.observed_at < latest for load in usable)
     if is_late and len(wave) > 1:
         raise _NotAtOnce
     cutoffs = {load.load_id: cutoffs_of(load) for load in usable}
@@ -292,17 +293,16 @@ def _put_current(con: Connection, loads: Sequence[Load], sql: Path) -> None:
     """Bring hist.cur to the loads, and after each that shares endpoints decide which sighting counts."""
     rows = con.execute("select distinct server_code from shared_endpoint").fetchall()
     sharing = {server_code for (server_code,) in rows}
-    apart = [load.server_code for load in loads if load.server_code not in sharing]
-    if apart:
-        temp_table(con, "turn", pa.table({"server_code": pa.array(apart, pa.string())}))
+
+    def put(*server_codes: str) -> None:
+        temp_table(con, "turn", pa.table({"server_code": pa.array(server_codes, pa.string())}))
         con.execute(statement(sql, "history/put_current"))
+
+    put(*(load.server_code for load in loads if load.server_code not in sharing))
     for load in loads:
         if load.server_code not in sharing:
             continue
-        temp_table(
-            con, "turn", pa.table({"server_code": pa.array([load.server_code], pa.string())})
-        )
-        con.execute(statement(sql, "history/put_current"))
+        put(load.server_code)
         _temp(
             con,
             "shared_endpoint_of_load",
