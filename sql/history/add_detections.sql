@@ -19,14 +19,11 @@ select
     w.observed_at
 from
     (
-        select
-            b.server_code,
-            t.*
-        from read_parquet(getvariable('extra_paths'), filename = true) as t
-        inner join told_by as b on t.filename = b.path
+        select *
+        from told_rows
         qualify
             row_number() over (
-                partition by b.server_code, t.event_id, t.registered_at order by t.event_type
+                partition by server_code, event_id, registered_at order by event_type
             ) = 1
     ) as e
 inner join wave as w on e.server_code = w.server_code

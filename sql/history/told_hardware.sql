@@ -5,12 +5,10 @@
 -- sides have once. What fits nobody, or more than one, is left out: a wrong machine is worse.
 with told as (
     select
-        e.server_code,
-        t.*,
-        lower(t.device_name) as name_key
-    from read_parquet(getvariable('extra_paths'), filename = true) as t
-    inner join told_by as e on t.filename = e.path
-    where not t.is_written_off
+        *,
+        lower(device_name) as name_key
+    from told_rows
+    where not is_written_off
 ),
 
 devices as (

@@ -135,7 +135,7 @@ def point_at_extras(con: Connection, prefix: str = "") -> None:
 
 
 def _points_at(con: Connection, loads: Sequence[Load], kind: ExtraKind, places: Places) -> bool:
-    """Whether any load has a kind; then told_by says which, and variable extra_paths names the files."""
+    """Whether any load has a kind; then told_by says which, and told_rows has their rows, by server."""
     found = [(load, path) for load in loads if (path := _file(load, kind, places)) is not None]
     if not found:
         return False
@@ -154,6 +154,11 @@ def _points_at(con: Connection, loads: Sequence[Load], kind: ExtraKind, places: 
         ),
     )
     con.execute("set variable extra_paths = $1", [paths])
+    con.execute(
+        "create or replace temp view told_rows as select b.server_code, t.* exclude (filename)"
+        " from read_parquet(getvariable('extra_paths'), filename = true) as t"
+        " inner join told_by as b on t.filename = b.path"
+    )
     return True
 
 
