@@ -242,7 +242,6 @@ def _push_site(given: argparse.Namespace) -> Site:
     from ksc_ledger.doctor.connections import SERVER_PREFIX, ConnectionsFile
     from ksc_ledger.push import keys
     from ksc_ledger.push.sending import Centre, Site
-    from ksc_ledger.sources.connections import endpoint_of
 
     settings = settings_module.load()
     connection_id = f"{SERVER_PREFIX}{given.server}"
@@ -255,15 +254,7 @@ def _push_site(given: argparse.Namespace) -> Site:
         )
     return Site(
         settings=settings,
-        endpoint=endpoint_of(
-            connection_id,
-            given.server,
-            host=kept.host,
-            port=kept.port,
-            login=kept.login,
-            password=kept.password,
-            extra=kept.extra,
-        ),
+        endpoint=kept.endpoint(connection_id, given.server),
         key=keys.load(given.key),
         centre=Centre(url=given.to, ca_file=given.ca_file),
         clock=clock_of(settings.places),

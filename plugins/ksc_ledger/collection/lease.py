@@ -84,9 +84,7 @@ def collect_under_lease(
             manifest.write(load, places)
 
     try:
-        held = {one.fingerprint for one in accounts.held(engine, endpoint.server_code)}
-        # A fingerprint is slow on purpose: it is taken only where some account is held.
-        if held and endpoint.fingerprint in held:
+        if accounts.held_of(engine, {endpoint.server_code: endpoint}):
             load = failed_load(
                 endpoint,
                 _held(endpoint),

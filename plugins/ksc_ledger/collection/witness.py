@@ -63,6 +63,8 @@ def look(
     connection is not tried: no evidence. ``said``: servers that only reach out, and what their own
     word is worth as a knock; they are neither knocked at nor asked.
     """
+    from ksc_ledger.state import accounts
+
     said = said or {}
     endpoints: dict[str, Endpoint] = {}
     for server in servers:
@@ -78,7 +80,7 @@ def look(
             code: Knock(found.outcome.value)
             for code, found in zip(endpoints, outcomes, strict=True)
         }
-    for code in _held(engine, endpoints):
+    for code in accounts.held_of(engine, endpoints):
         if knocks[code] is Knock.OK:
             knocks[code] = Knock.CREDENTIALS
     new_words: dict[str, ProvinceWord] = {}
@@ -149,21 +151,6 @@ def _knock_of(fault: SourceFault) -> Knock:
     if fault.fault_code is FaultCode.UNREACHABLE:
         return Knock.TIMEOUT
     return Knock.PROTOCOL
-
-
-def _held(engine: Engine, endpoints: Mapping[str, Endpoint]) -> set[str]:
-    """The servers whose account was refused and has not changed since.
-
-    A fingerprint is slow on purpose: it is taken only where some account is held.
-    """
-    from ksc_ledger.state import accounts
-
-    return {
-        held.server_code
-        for held in accounts.held(engine)
-        if held.server_code in endpoints
-        and endpoints[held.server_code].fingerprint == held.fingerprint
-    }
 
 
 def _hold(engine: Engine, endpoint: Endpoint, fault: SourceFault, now: datetime) -> None:

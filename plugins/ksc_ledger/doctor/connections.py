@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.sources.connections import endpoint_of
+from ksc_ledger.sources.endpoint import Endpoint
 
 SERVER_PREFIX = "ksc_"
 
@@ -23,6 +25,18 @@ class Kept:
     login: str | None = None
     password: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def endpoint(self, connection_id: str, server_code: str) -> Endpoint:
+        """The server behind it; LedgerError names the field that is wrong."""
+        return endpoint_of(
+            connection_id,
+            server_code,
+            host=self.host,
+            port=self.port,
+            login=self.login,
+            password=self.password,
+            extra=self.extra,
+        )
 
 
 class Connections(Protocol):

@@ -19,7 +19,6 @@ from ksc_ledger.push import signs
 from ksc_ledger.registry import Mistake, Registry, RegistryError, Server, ServerRole, in_force, load
 from ksc_ledger.rules.links_evidence import Knock
 from ksc_ledger.settings import Settings
-from ksc_ledger.sources.connections import endpoint_of
 from ksc_ledger.sources.endpoint import Budget
 
 AT_A_TIME = 12
@@ -181,15 +180,7 @@ def _patients(
                     f"Tạo kết nối {name} (loại Kaspersky Security Center) trong Admin → Connections, hoặc chạy "
                     "lại ksc-ledger init; máy chủ đã thôi dùng thì ghi valid_to_date trong servers.csv.",
                 )
-            endpoint = endpoint_of(
-                name,
-                server.server_code,
-                host=kept.host,
-                port=kept.port,
-                login=kept.login,
-                password=kept.password,
-                extra=kept.extra,
-            )
+            endpoint = kept.endpoint(name, server.server_code)
         except LedgerError as error:
             findings.append(
                 failed(Check.CONNECTION, server.server_code, error.code, error.text, error.remedy)
@@ -251,16 +242,10 @@ def _held(settings: Settings, patients: Sequence[Patient]) -> Mapping[str, str]:
         return {}  # there is no database, so nothing is held; and none is made by looking
     engine = open_state(settings.state_url)
     try:
-        held = accounts.held(engine)
+        held = accounts.held_of(engine, {patient.code: patient.endpoint for patient in patients})
     finally:
         engine.dispose()
-    endpoints = {patient.code: patient.endpoint for patient in patients}
-    return {
-        one.server_code: one.reason
-        for one in held
-        if one.server_code in endpoints
-        and endpoints[one.server_code].fingerprint == one.fingerprint
-    }
+    return {code: one.reason for code, one in held.items()}
 
 
 def _hold(

@@ -6,14 +6,23 @@ password in the connection is not held any more, and need not know of this table
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import Engine, and_, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ksc_ledger.state.database import reading
 from ksc_ledger.state.tables import HELD_ACCOUNT
+
+
+class HasFingerprint(Protocol):
+    """An account as it would be tried now."""
+
+    @property
+    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +73,27 @@ def resume(engine: Engine, server_code: str) -> int:
         ).rowcount
 
 
-def held(engine: Engine, server_code: str | None = None) -> list[HeldAccount]:
-    """Every account held back, by server; of one server where it is named."""
-    query = select(
-        HELD_ACCOUNT.c.server_code,
-        HELD_ACCOUNT.c.fingerprint,
-        HELD_ACCOUNT.c.reason,
-        HELD_ACCOUNT.c.held_at,
-    ).order_by(HELD_ACCOUNT.c.server_code, HELD_ACCOUNT.c.held_at)
-    if server_code is not None:
-        query = query.where(HELD_ACCOUNT.c.server_code == server_code)
+def held(engine: Engine) -> list[HeldAccount]:
+    """Every account held back, by server."""
     with reading(engine) as connection:
-        rows = connection.execute(query).all()
+        rows = connection.execute(
+            select(
+                HELD_ACCOUNT.c.server_code,
+                HELD_ACCOUNT.c.fingerprint,
+                HELD_ACCOUNT.c.reason,
+                HELD_ACCOUNT.c.held_at,
+            ).order_by(HELD_ACCOUNT.c.server_code, HELD_ACCOUNT.c.held_at)
+        ).all()
     return [HeldAccount(*row) for row in rows]
+
+
+def held_of(engine: Engine, accounts: Mapping[str, HasFingerprint]) -> dict[str, HeldAccount]:
+    """Those of these accounts, by server, that were refused and have not changed since.
+
+    A fingerprint is slow on purpose: it is taken only where some account of the server is held.
+    """
+    return {
+        one.server_code: one
+        for one in held(engine)
+        if one.server_code in accounts and accounts[one.server_code].fingerprint == one.fingerprint
+    }

@@ -215,7 +215,7 @@ def test_the_lease_is_given_back_after_a_mistake_of_ours(
         raise RuntimeError("ours")
 
     with monkeypatch.context() as patched:
-        patched.setattr(accounts, "held", broken)
+        patched.setattr(accounts, "held_of", broken)
         with pytest.raises(RuntimeError):
             collect(engine, server, places)
     assert collect(engine, server, places).status is LoadStatus.COMPLETE
