@@ -58,18 +58,14 @@ test-duckdb-next: $(NEXT)/.made ## the SQL tests on DuckDB 2
 PRODUCTION := .venv-production
 $(PRODUCTION)/.made: requirements/production.lock pyproject.toml $(BIN)/uv
 	@$(PYTHON) -m venv --clear $(PRODUCTION)
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(PRODUCTION)/bin/python --require-hashes -r requirements/production.lock || \
-	  $(PRODUCTION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/production.lock
-	@$(BIN)/uv pip install --quiet --python $(PRODUCTION)/bin/python --no-deps --no-build-isolation --editable .
+	@tools/install.sh $(PRODUCTION) requirements/production.lock $(BIN)/uv
 	@touch $@
 
 # The same with edge workers: why they are not supported is asked of Airflow itself (docs/adr/0023).
 EDGE := .venv-edge
 $(EDGE)/.made: requirements/edge.lock pyproject.toml $(BIN)/uv
 	@$(PYTHON) -m venv --clear $(EDGE)
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(EDGE)/bin/python --require-hashes -r requirements/edge.lock || \
-	  $(EDGE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/edge.lock
-	@$(BIN)/uv pip install --quiet --python $(EDGE)/bin/python --no-deps --no-build-isolation --editable .
+	@tools/install.sh $(EDGE) requirements/edge.lock $(BIN)/uv
 	@touch $@
 
 test-roles: $(DEV) $(PRODUCTION)/.made ## who may what, on a real api-server with production's auth manager

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
+from bench.machine import tree
+
 EVERY_SECONDS = 2.0
 
 
@@ -49,22 +51,6 @@ class MemoryWatch(threading.Thread):
     ) -> None:
         self._done.set()
         self.join()
-
-
-def tree(roots: Iterable[int]) -> list[int]:
-    """The processes and all that descend from them."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            parent = stat.read_text("utf-8", "replace").rsplit(")", 1)[1].split()[1]
-            children.setdefault(int(parent), []).append(int(stat.parent.name))
-    found: list[int] = []
-    waiting = list(roots)
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        waiting += children.get(pid, [])
-    return found
 
 
 def _pss_mb(pid: int) -> float:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bench.machine import tree
 from bench.process import ROOT, CaseFailed
 from ksc_ledger.clock import RehearsalClock
 from ksc_ledger.errors import LedgerError
@@ -152,20 +153,9 @@ class Installation:
 
 def tree_cpu_seconds(roots: Iterable[int]) -> float:
     """User and system time of processes, of their children, and of those that were waited for."""
-    spent: dict[int, float] = {}
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            words = stat.read_text("utf-8", "replace").rsplit(")", 1)[1].split()
-            pid = int(stat.parent.name)
-            spent[pid] = sum(int(one) for one in words[11:15]) / _TICKS
-            children.setdefault(int(words[1]), []).append(pid)
-    waiting, total = list(roots), 0.0
-    while waiting:
-        pid = waiting.pop()
-        total += spent.get(pid, 0.0)
-        waiting += children.get(pid, [])
-    return total
+    return sum(
+        sum(int(one) for one in words[11:15]) / _TICKS for words in tree(roots).values() if words
+    )
 
 
 @contextlib.contextmanager

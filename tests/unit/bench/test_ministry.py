@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from bench import ministry, rows
 from bench.groups.ministry import FULL, SMALL
-from bench.memory_watch import MemoryWatch, tree
+from bench.machine import tree
+from bench.memory_watch import MemoryWatch
 from bench.ministry import BLOCKS, Ministry
 from bench.ministry_standin import Clock, Part
 from bench.standin import Day
