@@ -108,16 +108,25 @@ class Load:
 
     @property
     def month(self) -> str:
-        return f"{self.observed_at:%Y-%m}"
+        return _month(self.observed_at)
 
     def path(self, places: Places) -> Path:
-        return places.snapshot / self.server_code / self.month / f"{self.load_id}.json"
+        return path_of(places, self.server_code, self.observed_at, self.load_id)
 
     def parquet(self, places: Places) -> Path:
         return self.path(places).with_suffix(".parquet")
 
     def extra_parquet(self, places: Places, kind: str) -> Path:
         return self.path(places).with_suffix(f".{kind}.parquet")
+
+
+def path_of(places: Places, server_code: str, observed_at: datetime, load_id: str) -> Path:
+    """Where the manifest of a load lies, or would lie."""
+    return places.snapshot / server_code / _month(observed_at) / f"{load_id}.json"
+
+
+def _month(observed_at: datetime) -> str:
+    return f"{observed_at.astimezone(UTC):%Y-%m}"
 
 
 def load_id_of(server_code: str, observed_at: datetime, content: str) -> str:

@@ -114,11 +114,4 @@ def budget() -> Budget:
     """The limits of time and size of one server, from the settings."""
     from ksc_ledger.sources.endpoint import Budget
 
-    settings = settings_module.load()
-    return Budget(
-        connect_seconds=settings.connect_timeout_seconds,
-        read_seconds=settings.read_timeout_seconds,
-        call_seconds=settings.call_timeout_seconds,
-        server_seconds=settings.server_budget_seconds,
-        max_body_bytes=settings.max_body_bytes,
-    )
+    return Budget.of(settings_module.load())

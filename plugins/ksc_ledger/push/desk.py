@@ -20,6 +20,8 @@ from typing import BinaryIO
 
 from ksc_ledger.clock import Clock, vietnamese_date
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.landing.archive import sync_folder
+from ksc_ledger.landing.manifest import path_of
 from ksc_ledger.push import keys, signs
 from ksc_ledger.push.bundle import HEAD_BYTES, Head, LoadSaid, NotABundle, head_length, read_head
 from ksc_ledger.registry import Registry
@@ -97,8 +99,7 @@ class Desk:
 
     def is_here(self, load: LoadSaid, server_code: str) -> bool:
         """Whether a load waits to be taken or has been taken."""
-        month = f"{load.observed_at.astimezone(UTC):%Y-%m}"
-        landed = self.places.snapshot / server_code / month / f"{load.load_id}.json"
+        landed = path_of(self.places, server_code, load.observed_at, load.load_id)
         return landed.exists() or self.waiting_path(server_code, load.load_id).exists()
 
     def waiting_path(self, server_code: str, load_id: str) -> Path:
@@ -209,7 +210,7 @@ class Arrival:
         final = self.desk.waiting_path(self.head.statement.server_code, load.load_id)
         self._beside.replace(final)
         self._beside = None
-        _sync(final.parent)
+        sync_folder(final.parent)
         return Receipt(load.load_id, is_new=True)
 
     def abort(self) -> None:
@@ -300,11 +301,3 @@ def _broken(what: str) -> Refused:
 
 def _minutes(skew: timedelta) -> int:
     return round(abs(skew).total_seconds() / 60)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
