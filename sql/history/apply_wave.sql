@@ -1,5 +1,5 @@
 -- What the loads in temp table wave make of their servers (facts: load_facts, replaced).
--- Grain: statements, inside the wave's transaction.  Feeds: hist.closed, hist.gone; next_cur.
+-- Grain: statements, inside the wave's transaction.  Feeds: hist.closed, hist.gone; compared.
 -- noqa: disable=RF02
 -- (the columns left out by `exclude` belong to the table before the dot)
 -- Only rows of the wave's servers may close. hist.cur itself is changed by put_current.
@@ -9,10 +9,13 @@ select *
 from hist.cur
 where server_code in (select w.server_code from wave as w);
 
-create or replace temp table next_cur as
+-- What is there now and what was there before, side by side; a machine that is gone has no facts.
+create or replace temp table compared as
 select
-    f.server_code,
-    f.endpoint_id,
+    coalesce(f.server_code, b.server_code) as server_code,
+    coalesce(f.endpoint_id, b.endpoint_id) as endpoint_id,
+    f.endpoint_id is null as is_gone,
+    b.valid_from_at as valid_before_at,
     -- One by one: made into rows, they cost half as much again.
     if(
         f.display_name is not distinct from b.display_name
@@ -35,14 +38,25 @@ select
         b.valid_from_at,
         w.observed_at
     ) as valid_from_at,
-    f.* exclude (server_code, endpoint_id),
+    -- Not tracked, and as rare: whoever has them anew is written anew.
+    if(
+        f.created_at is not distinct from b.created_at
+        and f.mac_address is not distinct from b.mac_address
+        and f.serial_number is not distinct from b.serial_number,
+        true,
+        false
+    ) as has_same_rest,
+    f.last_visible_at,
+    f.last_connected_at,
+    f.bases_at,
     w.observed_at,
     w.load_id,
     coalesce(b.first_seen_at, g.first_seen_at, w.observed_at) as first_seen_at,
     coalesce(b.replaces_endpoint_id, r.replaces_endpoint_id) as replaces_endpoint_id
 from load_facts as f
-inner join wave as w on f.server_code = w.server_code
-left join before_wave as b on f.endpoint_id = b.endpoint_id and f.server_code = b.server_code
+full outer join before_wave as b
+    on f.endpoint_id = b.endpoint_id and f.server_code = b.server_code
+inner join wave as w on coalesce(f.server_code, b.server_code) = w.server_code
 left join hist.gone as g on f.endpoint_id = g.endpoint_id and f.server_code = g.server_code
 left join replaced as r on f.endpoint_id = r.endpoint_id and f.server_code = r.server_code;
 
@@ -50,12 +64,11 @@ left join replaced as r on f.endpoint_id = r.endpoint_id and f.server_code = r.s
 create or replace temp table ended as
 select
     b.*,
-    w.observed_at as valid_to_at,
-    n.endpoint_id is null as is_gone
+    n.observed_at as valid_to_at,
+    n.is_gone
 from before_wave as b
-inner join wave as w on b.server_code = w.server_code
-left join next_cur as n on b.endpoint_id = n.endpoint_id and b.server_code = n.server_code
-where b.valid_from_at is distinct from n.valid_from_at;
+inner join compared as n on b.endpoint_id = n.endpoint_id and b.server_code = n.server_code
+where n.is_gone or n.valid_before_at <> n.valid_from_at;
 
 -- An interval that began at this very instant is the same load read again: nothing stays of it.
 insert into hist.closed by name
@@ -68,7 +81,12 @@ from ended
 where valid_from_at < valid_to_at;
 
 delete from hist.gone
-where (server_code, endpoint_id) in (select (n.server_code, n.endpoint_id) from next_cur as n);
+where
+    (server_code, endpoint_id) in (
+        select (n.server_code, n.endpoint_id)
+        from compared as n
+        where n.valid_before_at is null
+    );
 
 insert into hist.gone by name
 select
