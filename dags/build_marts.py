@@ -43,7 +43,7 @@ from ksc_ledger.orchestration.links import linked
     tags=[Tag.MARTS],
 )
 def build_marts() -> None:
-    @task(pool=Pool.WAREHOUSE_WRITER, queue=Queue.WAREHOUSE)
+    @task(pool=Pool.WAREHOUSE_WRITER, queue=Queue.WAREHOUSE, multiple_outputs=False)
     def build() -> dict[str, Any]:
         return building.build_history_and_marts()
 

@@ -43,7 +43,7 @@ def collect_endpoints() -> None:
     def name_servers() -> list[dict[str, str]]:
         return collecting.name_servers()
 
-    @task(pool=Pool.KSC_SERVERS, map_index_template="{{ server_code }}")
+    @task(pool=Pool.KSC_SERVERS, map_index_template="{{ server_code }}", multiple_outputs=False)
     def ask_server(order: dict[str, str]) -> dict[str, Any]:
         return collecting.ask_server(order)
 

@@ -32,7 +32,7 @@ from ksc_ledger.orchestration.defaults import DEFAULT_ARGS, START, Tag
     tags=[Tag.ALERT],
 )
 def deliver_mail() -> None:
-    @task
+    @task(multiple_outputs=False)
     def deliver() -> dict[str, int]:
         return watching.deliver_mails()
 

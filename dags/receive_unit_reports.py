@@ -42,7 +42,7 @@ def receive_unit_reports() -> None:
         return receiving.fetch_mailbox()
 
     # A mailbox that does not answer keeps no file waiting that lies in the inbox already.
-    @task(trigger_rule="all_done", outlets=[REPORTS_ACCEPTED])
+    @task(trigger_rule="all_done", outlets=[REPORTS_ACCEPTED], multiple_outputs=False)
     def receive() -> dict[str, Any]:
         return receiving.receive_reports()
 

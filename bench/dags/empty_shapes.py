@@ -23,7 +23,7 @@ def empty_collect() -> None:
     def name_servers() -> list[dict[str, str]]:
         return [{"server_code": f"s_{number:02d}"} for number in range(SERVERS)]
 
-    @task(pool="ksc_servers")
+    @task(pool="ksc_servers", multiple_outputs=False)
     def ask_server(order: dict[str, str]) -> dict[str, str]:
         return order
 
