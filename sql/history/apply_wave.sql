@@ -2,10 +2,13 @@
 -- Grain: statements, inside the wave's transaction.  Feeds: hist.closed, hist.gone; compared.
 -- noqa: disable=RF02
 -- (the columns left out by `exclude` belong to the table before the dot)
--- Only rows of the wave's servers may close. hist.cur itself is changed by put_current.
+-- Only rows of the wave's servers may close. hist.cur itself is changed by put_current, which finds
+-- a row again by its place; that stays for as long as the transaction.
 
 create or replace temp view before_wave as
-select *
+select
+    *,
+    rowid as place
 from hist.cur
 where server_code in (select w.server_code from wave as w);
 
@@ -16,6 +19,7 @@ select
     coalesce(f.endpoint_id, b.endpoint_id) as endpoint_id,
     f.endpoint_id is null as is_gone,
     b.valid_from_at as valid_before_at,
+    b.place,
     -- One by one: made into rows, they cost half as much again.
     if(
         f.display_name is not distinct from b.display_name
@@ -63,11 +67,11 @@ left join replaced as r on f.endpoint_id = r.endpoint_id and f.server_code = r.s
 -- What ends now: it changed, or the server no longer has it.
 create or replace temp table ended as
 select
-    b.*,
+    b.* exclude (place),
     n.observed_at as valid_to_at,
     n.is_gone
 from before_wave as b
-inner join compared as n on b.endpoint_id = n.endpoint_id and b.server_code = n.server_code
+inner join compared as n on b.place = n.place
 where n.is_gone or n.valid_before_at <> n.valid_from_at;
 
 -- An interval that began at this very instant is the same load read again: nothing stays of it.

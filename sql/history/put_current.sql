@@ -13,8 +13,7 @@ from compared as n
 where
     n.valid_from_at < n.observed_at
     and n.has_same_rest
-    and c.endpoint_id = n.endpoint_id
-    and c.server_code = n.server_code
+    and c.rowid = n.place
     and n.server_code in (select t.server_code from turn as t);
 
 delete from hist.cur as c
