@@ -102,8 +102,7 @@ class WatchedRehearsal(Rehearsal):
             status = self.run(once=True)
         self._lay_aside("after")
         if self.is_celery:
-            came_back = _messages(self.worker_log(COLLECTING[1]), "raised unexpected: ServerResp")
-            self.report["refused"] = sorted(came_back & set(self.report["messages"]))
+            self.report["refused"] = sorted(self._refused())
         (self.aside / "report.json").write_text(json.dumps(self.report, indent=1), "utf-8")
         return status
 
@@ -138,6 +137,7 @@ class WatchedRehearsal(Rehearsal):
             self._settle("build_marts", step, api)  # what became of the mails
             self._lay_aside("before")
         if step == last:
+            self._wait_for_refusals()
             path = "/api/v2/dags/~/dagRuns/~/taskInstances?limit=1000"
             tasks = api.get(path)["task_instances"]
             named = {(one["dag_id"], one["task_id"], str(one["queue"])) for one in tasks}
@@ -181,6 +181,19 @@ class WatchedRehearsal(Rehearsal):
                 return
             time.sleep(0.5)
         raise TimeoutError("events still wait for their runs")
+
+    def _wait_for_refusals(self) -> None:
+        """Redis gives back what a dead worker held; who looks for it does so every 100 seconds."""
+        if not self.is_celery:
+            return
+        end = time.monotonic() + VISIBILITY_SECONDS + 150
+        while time.monotonic() < end and self._refused() != set(self.report["messages"]):
+            time.sleep(1)
+
+    def _refused(self) -> set[str]:
+        """The dead worker's messages that the other one was given, and Airflow did not let it take."""
+        refused = _messages(self.worker_log(COLLECTING[1]), "raised unexpected: ServerResp")
+        return refused & set(self.report["messages"])
 
     def worker_log(self, name: str) -> str:
         return (self.home / "airflow" / "component-logs" / f"{name}.log").read_text("utf-8")
