@@ -1,22 +1,28 @@
 """The rpt_ tables as workbooks, for people who open Excel and nothing else: masked, each file whole.
 
 A workbook is for reading, not for history: of a table by day it holds the newest day. Everything
-else is in the published file and in Parquet.
+else is in the published file and in Parquet. It is written when its table has changed: from one hour
+to the next most have not, and writing cells costs more than the rest of a publication's files.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ksc_ledger import __version__
 from ksc_ledger.clock import VIETNAM
 from ksc_ledger.warehouse.engine import Connection
 from ksc_ledger.warehouse.twins import Twin
 
 REPORTS = "rpt_"
+FORM = 1  # to be raised when a workbook looks different for the same rows
+CONTENTS = "contents.json"  # a digest of what each workbook was written from
 ROWS_AT_MOST = 1_048_575  # of a sheet, its header left out
 _DAY = "snapshot_date"
 _WIDTHS = (10, 60)
@@ -30,23 +36,69 @@ _NOT_IN_XML = {code: None for code in range(32) if code not in (9, 10, 13)} | di
 
 
 def write_spreadsheets(con: Connection, catalog: str, tables: Iterable[Twin], folder: Path) -> None:
-    """Write ``<table>.xlsx`` for every report among ``tables`` of an attached published file.
+    """Bring ``<table>.xlsx`` up to date for every report among ``tables`` of an attached file.
 
     Workbooks of tables that are no more are removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    reports = [twin for twin in tables if twin.table.startswith(REPORTS)]
-    for twin in reports:
-        beside = folder / f".{twin.table}.{os.getpid()}.tmp"
+    reports = {twin.table: twin for twin in tables if twin.table.startswith(REPORTS)}
+    digests = {table: _digest(con, catalog, twin) for table, twin in reports.items()}
+    written = _contents(folder)
+    kept = {
+        table: digest
+        for table, digest in digests.items()
+        if written.get(table) == digest and (folder / f"{table}.xlsx").is_file()
+    }
+    if kept == written == digests:
+        return
+    # Nothing is said of a workbook while it is written: whoever dies meanwhile writes it again.
+    _put(folder / CONTENTS, json.dumps(kept).encode())
+    for table, twin in reports.items():
+        if table in kept:
+            continue
+        beside = folder / f".{table}.{os.getpid()}.tmp"
         try:
             _write(con, catalog, twin, beside)
-            beside.replace(folder / f"{twin.table}.xlsx")
+            beside.replace(folder / f"{table}.xlsx")
         finally:
             beside.unlink(missing_ok=True)
-    wanted = {twin.table for twin in reports}
     for old in folder.glob("*.xlsx"):
-        if old.stem not in wanted:
+        if old.stem not in reports:
             old.unlink()
+    _put(folder / CONTENTS, json.dumps(digests).encode())
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """What is said of the workbooks; nothing where it is missing or cannot be read."""
+    try:
+        said = json.loads((folder / CONTENTS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _put(file: Path, content: bytes) -> None:
+    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    beside.write_bytes(content)
+    beside.replace(file)
+
+
+def _digest(con: Connection, catalog: str, twin: Twin) -> str:
+    """Of a workbook's rows in any order, its texts, and the code that writes it."""
+    columns, rows = _selection(catalog, twin)
+    (count, total) = con.execute(
+        f"select count(*), sum(hash({columns})::hugeint) from {rows}"
+    ).fetchall()[0]
+    said = (__version__, FORM, count, total, repr(twin))
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+def _selection(catalog: str, twin: Twin) -> tuple[str, str]:
+    """The columns of a workbook, and from where they are taken."""
+    names = [column.name for column in twin.columns]
+    table = f'{catalog}.marts."{twin.table}"'
+    newest = f" where {_DAY} = (select max({_DAY}) from {table})" if _DAY in names else ""
+    return ", ".join(f'"{name}"' for name in names), f"{table}{newest}"
 
 
 def _write(con: Connection, catalog: str, twin: Twin, file: Path) -> None:
@@ -73,10 +125,8 @@ def _write(con: Connection, catalog: str, twin: Twin, file: Path) -> None:
         return made
 
     sheet.append([cell(name, is_bold=True) for name in names])
-    listed = ", ".join(f'"{name}"' for name in names)
-    table = f'{catalog}.marts."{twin.table}"'
-    newest = f" where {_DAY} = (select max({_DAY}) from {table})" if _DAY in names else ""
-    rows = con.execute(f"select {listed} from {table}{newest} limit {ROWS_AT_MOST}")
+    columns, source = _selection(catalog, twin)
+    rows = con.execute(f"select {columns} from {source} limit {ROWS_AT_MOST}")
     while found := rows.fetchmany(1000):
         for row in found:
             sheet.append(
