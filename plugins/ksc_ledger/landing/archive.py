@@ -225,7 +225,7 @@ class _File:
     def finish(self) -> None:
         self._settle()
         self.path = self.path.rename(self._final)
-        sync_folder(self.path.parent)
+        sync(self.path.parent)
 
     def abort(self) -> None:
         with suppress(OSError):
@@ -255,9 +255,9 @@ def _make_folder(folder: Path, home: Path) -> None:
             one.chmod(_FOLDER_MODE)
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

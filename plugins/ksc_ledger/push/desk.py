@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from ksc_ledger.clock import Clock, vietnamese_date
 from ksc_ledger.errors import LedgerError
-from ksc_ledger.landing.archive import sync_folder
+from ksc_ledger.landing.archive import sync
 from ksc_ledger.landing.manifest import path_of
 from ksc_ledger.push import keys, signs
 from ksc_ledger.push.bundle import HEAD_BYTES, Head, LoadSaid, NotABundle, head_length, read_head
@@ -210,7 +210,7 @@ class Arrival:
         final = self.desk.waiting_path(self.head.statement.server_code, load.load_id)
         self._beside.replace(final)
         self._beside = None
-        sync_folder(final.parent)
+        sync(final.parent)
         return Receipt(load.load_id, is_new=True)
 
     def abort(self) -> None:

@@ -22,6 +22,7 @@ import duckdb
 
 from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.landing.archive import sync
 from ksc_ledger.registry import version
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.state import open_state
@@ -31,7 +32,6 @@ from ksc_ledger.warehouse.builder import build
 from ksc_ledger.warehouse.engine import Connection, attach, connect, one, transaction
 from ksc_ledger.warehouse.lake import close, lake_of
 from ksc_ledger.warehouse.lake_upkeep import copy_whole, hand_over, need_empty, tables_of
-from ksc_ledger.warehouse.versioned import sync
 from ksc_ledger.warehouse.writer import lock, open_to_read
 
 if TYPE_CHECKING:

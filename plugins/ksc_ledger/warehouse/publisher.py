@@ -18,6 +18,7 @@ import duckdb
 
 from ksc_ledger.clock import clock_of
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.landing.archive import sync as _sync
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.bi_views import make_views
 from ksc_ledger.warehouse.engine import Connection, attach, quoted, statement, transaction
@@ -25,7 +26,6 @@ from ksc_ledger.warehouse.spreadsheets import write_spreadsheets
 from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, comments, twins
 from ksc_ledger.warehouse.versioned import Edition, next_version_id, whole_or_not_at_all
 from ksc_ledger.warehouse.versioned import link as _link
-from ksc_ledger.warehouse.versioned import sync as _sync
 from ksc_ledger.warehouse.writer import locked_reader
 
 MASK_PREFIX = "MÁY-"

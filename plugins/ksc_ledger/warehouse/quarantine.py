@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ksc_ledger.clock import vietnamese_date
+from ksc_ledger.landing.archive import sync
 from ksc_ledger.settings import Places
-from ksc_ledger.warehouse.versioned import sync
 
 FIRST_SEEN = "first_seen.jsonl"
 _OF_UNITS = "unit_reports:"  # how the source of a line begins that tells of a unit's file

@@ -17,6 +17,7 @@ from typing import Any
 
 from ksc_ledger import __version__
 from ksc_ledger.clock import VIETNAM
+from ksc_ledger.landing.archive import sync
 from ksc_ledger.warehouse.engine import Connection
 from ksc_ledger.warehouse.twins import Twin
 
@@ -59,12 +60,14 @@ def write_spreadsheets(con: Connection, catalog: str, tables: Iterable[Twin], fo
         beside = folder / f".{table}.{os.getpid()}.tmp"
         try:
             _write(con, catalog, twin, beside)
+            sync(beside)  # it may stand for months; a torn one would be taken for the whole
             beside.replace(folder / f"{table}.xlsx")
         finally:
             beside.unlink(missing_ok=True)
     for old in folder.glob("*.xlsx"):
         if old.stem not in reports:
             old.unlink()
+    sync(folder)
     _put(folder / CONTENTS, json.dumps(digests).encode())
 
 
@@ -80,7 +83,9 @@ def _contents(folder: Path) -> dict[str, str]:
 def _put(file: Path, content: bytes) -> None:
     beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     beside.write_bytes(content)
+    sync(beside)
     beside.replace(file)
+    sync(file.parent)
 
 
 def _digest(con: Connection, catalog: str, twin: Twin) -> str:

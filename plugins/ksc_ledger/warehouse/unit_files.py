@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ksc_ledger.clock import vietnamese_date
 from ksc_ledger.errors import LedgerError
+from ksc_ledger.landing.archive import sync
 from ksc_ledger.settings import Places, Settings
 from ksc_ledger.warehouse.engine import (
     STORAGE_VERSION,
@@ -38,7 +39,6 @@ from ksc_ledger.warehouse.versioned import (
     Edition,
     link,
     next_version_id,
-    sync,
     whole_or_not_at_all,
 )
 

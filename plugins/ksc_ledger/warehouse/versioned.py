@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,12 +59,3 @@ def link(edition: Edition, version_id: str) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(edition.version(version_id).name)
     beside.replace(edition.link)
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
