@@ -8,7 +8,6 @@ to the next most have not, and writing cells costs more than the rest of a publi
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,12 +19,14 @@ from ksc_ledger.clock import VIETNAM
 from ksc_ledger.landing.archive import sync
 from ksc_ledger.warehouse.engine import Connection
 from ksc_ledger.warehouse.twins import Twin
+from ksc_ledger.warehouse.versioned import remember, remembered
 
 REPORTS = "rpt_"
 FORM = 1  # to be raised when a workbook looks different for the same rows
 CONTENTS = "contents.json"  # a digest of what each workbook was written from
 ROWS_AT_MOST = 1_048_575  # of a sheet, its header left out
 _DAY = "snapshot_date"
+_MODE = 0o644  # as the workbooks: masked, for everybody
 _WIDTHS = (10, 60)
 _NOTE = (
     "Giờ ghi theo giờ Việt Nam; tên máy đã che. Bảng theo ngày chỉ có ngày mới nhất, các ngày trước "
@@ -44,7 +45,7 @@ def write_spreadsheets(con: Connection, catalog: str, tables: Iterable[Twin], fo
     folder.mkdir(parents=True, exist_ok=True)
     reports = {twin.table: twin for twin in tables if twin.table.startswith(REPORTS)}
     digests = {table: _digest(con, catalog, twin) for table, twin in reports.items()}
-    written = _contents(folder)
+    written = remembered(folder / CONTENTS)
     kept = {
         table: digest
         for table, digest in digests.items()
@@ -53,7 +54,7 @@ def write_spreadsheets(con: Connection, catalog: str, tables: Iterable[Twin], fo
     if kept == written == digests:
         return
     # Nothing is said of a workbook while it is written: whoever dies meanwhile writes it again.
-    _put(folder / CONTENTS, json.dumps(kept).encode())
+    remember(folder / CONTENTS, kept, _MODE)
     for table, twin in reports.items():
         if table in kept:
             continue
@@ -68,24 +69,7 @@ def write_spreadsheets(con: Connection, catalog: str, tables: Iterable[Twin], fo
         if old.stem not in reports:
             old.unlink()
     sync(folder)
-    _put(folder / CONTENTS, json.dumps(digests).encode())
-
-
-def _contents(folder: Path) -> dict[str, str]:
-    """What is said of the workbooks; nothing where it is missing or cannot be read."""
-    try:
-        said = json.loads((folder / CONTENTS).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _put(file: Path, content: bytes) -> None:
-    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    beside.write_bytes(content)
-    sync(beside)
-    beside.replace(file)
-    sync(file.parent)
+    remember(folder / CONTENTS, digests, _MODE)
 
 
 def _digest(con: Connection, catalog: str, twin: Twin) -> str:

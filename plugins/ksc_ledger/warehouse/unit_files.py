@@ -39,6 +39,8 @@ from ksc_ledger.warehouse.versioned import (
     Edition,
     link,
     next_version_id,
+    remember,
+    remembered,
     whole_or_not_at_all,
 )
 
@@ -138,7 +140,7 @@ class _Round:
         (as_of_at,) = one(self.con, f"select as_of_at from src.marts.{PUBLISHED}")
         self._make_scopes(as_of_at)
         prints = self._prints()
-        before = self._remembered()
+        before = remembered(self.memory)
         template = self.folder / ".template.tmp"
         self._make_template(template)
         made: list[str] = []
@@ -157,7 +159,7 @@ class _Round:
             template.unlink(missing_ok=True)
             sync(self.folder)
             removed = self._remove_others(prints.keys())
-            self._remember({code: before[code] for code in [*made, *kept]})
+            remember(self.memory, {code: before[code] for code in [*made, *kept]}, _MODES[1])
         return UnitFiles(made=tuple(made), unchanged=tuple(kept), removed=tuple(removed))
 
     def _make_scopes(self, as_of_at: object) -> None:
@@ -369,19 +371,6 @@ class _Round:
             for old in edition.versions:
                 old.unlink()
         return gone
-
-    def _remembered(self) -> dict[str, str]:
-        try:
-            found: dict[str, str] = json.loads(self.memory.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}  # then every file is made anew
-        return found
-
-    def _remember(self, prints: dict[str, str]) -> None:
-        beside = self.memory.with_suffix(".tmp")
-        beside.write_text(json.dumps(prints, indent=0), "utf-8")
-        beside.chmod(_MODES[1])
-        beside.replace(self.memory)
 
 
 _SIDES = ("from_unit_code", "to_unit_code")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from ksc_ledger.landing.archive import sync
 
 STAMP = "%Y%m%dT%H%M%S%fZ"
 
@@ -59,3 +62,22 @@ def link(edition: Edition, version_id: str) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(edition.version(version_id).name)
     beside.replace(edition.link)
+
+
+def remembered(memory: Path) -> dict[str, str]:
+    """What each file beside ``memory`` was made from; nothing where that is not known: then anew."""
+    try:
+        found = json.loads(memory.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def remember(memory: Path, prints: Mapping[str, str], mode: int) -> None:
+    """Write down what each file was made from, whole and on disk."""
+    beside = memory.with_name(f".{memory.stem.lstrip('.')}.tmp")
+    beside.write_text(json.dumps(prints, indent=0), "utf-8")
+    beside.chmod(mode)
+    sync(beside)
+    beside.replace(memory)
+    sync(memory.parent)
