@@ -40,6 +40,7 @@ with _uncollected(), warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import great_expectations as gx
     from great_expectations import expectations as gxe
+    from great_expectations.compatibility.pydantic import ModelMetaclass, PrivateAttr
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.data_context import EphemeralDataContext
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -47,6 +48,7 @@ with _uncollected(), warnings.catch_warnings():
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,
         ColumnPairMapExpectation,
+        Expectation,
         MulticolumnMapExpectation,
     )
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
@@ -170,6 +172,37 @@ def _context() -> EphemeralDataContext:
     return context
 
 
+class _Configuration(ExpectationConfiguration):
+    """One that is turned into an expectation of a remembering kind."""
+
+    def _get_expectation_impl(self) -> type[Expectation]:
+        return _remembering(super()._get_expectation_impl())
+
+
+@cache
+def _remembering(kind: type[Expectation]) -> type[Expectation]:
+    """The same kind of expectation, which makes its configuration once.
+
+    Great Expectations asks an expectation for it at each of its keys, and makes it anew each time:
+    a third of what judging a small frame costs.
+    """
+
+    def configuration(self: Any) -> ExpectationConfiguration:
+        if self._made is None:
+            self._made = kind.configuration.fget(self)
+            self._made.__class__ = _Configuration
+        return self._made
+
+    own = {
+        "__module__": __name__,
+        "_made": PrivateAttr(None),
+        "configuration": property(configuration),
+    }
+    # Not made as classes are made there: that would put it in the place of the other for everybody.
+    made: type[Expectation] = ModelMetaclass.__new__(type(kind), kind.__name__, (kind,), own)
+    return made
+
+
 def _expectation(suite: Suite, rule: Rule) -> Any:
     # By the public class: a suite built from raw JSON silently leaves out a type it does not know.
     kind = getattr(gxe, "".join(part.capitalize() for part in rule.type.split("_")), None)
@@ -178,7 +211,7 @@ def _expectation(suite: Suite, rule: Rule) -> Any:
     severity = "critical" if rule.severity == "fail" else "warning"
     meta = {"code": rule.code, "description": rule.description}
     try:
-        return kind(**rule.kwargs, meta=meta, severity=severity)
+        return _remembering(kind)(**rule.kwargs, meta=meta, severity=severity)
     except (TypeError, ValueError) as error:
         raise BrokenExpectation(suite.name, rule.code, f"tham số sai: {error}") from error
 

@@ -1,6 +1,6 @@
 """The gate over the marts, before they are published: whether the figures add up.
 
-The same relations under the same suites get the same verdicts: these are remembered, and Great
+The same relation under the same suite gets the same verdicts: these are remembered, and Great
 Expectations (seconds to import) is not asked again. Most builds only bring in a mail or a link.
 """
 
@@ -36,40 +36,43 @@ def judge_marts(
     if wanted != set(tables):
         raise KeyError(f"suites and relations differ: {sorted(wanted ^ set(tables))}")
     memory = places.state / "marts_verdicts.json"
-    key = _key(tables, [root / FOLDER / f"{name}.json" for name in sorted(wanted)])
     known = _remembered(memory)
-    if known.get("key") == key:
-        return list(known["verdicts"]), False
-    verdicts = [
-        {**verdict.to_json(), "remedy": verdict.remedy}
-        for name in names
-        for verdict in judge(tables[name.removeprefix(f"{FOLDER}.")].to_pandas(), name, root=root)
-    ]
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    beside = memory.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(json.dumps({"key": key, "verdicts": verdicts}, ensure_ascii=False), "utf-8")
-    beside.replace(memory)
-    return verdicts, True
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        relation = name.removeprefix(f"{FOLDER}.")
+        key = _key(tables[relation], root / FOLDER / f"{relation}.json")
+        found[name] = known.get(name, {})
+        if found[name].get("key") != key:
+            verdicts = [
+                {**verdict.to_json(), "remedy": verdict.remedy}
+                for verdict in judge(tables[relation].to_pandas(), name, root=root)
+            ]
+            found[name] = {"key": key, "verdicts": verdicts}
+    is_news = found != known
+    if is_news:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        beside = memory.with_suffix(f".{os.getpid()}.tmp")
+        beside.write_text(json.dumps(found, ensure_ascii=False), "utf-8")
+        beside.replace(memory)
+    return [verdict for one in found.values() for verdict in one["verdicts"]], is_news
 
 
-def _key(tables: Mapping[str, pa.Table], suites: list[Path]) -> str:
+def _key(table: pa.Table, suite: Path) -> str:
     import pyarrow as pa
 
     digest = hashlib.sha256(__version__.encode())
-    for name, table in sorted(tables.items()):
-        digest.update(name.encode())
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table.combine_chunks())
-        digest.update(sink.getvalue())
-    for path in suites:
-        digest.update(path.read_bytes())
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    digest.update(sink.getvalue())
+    digest.update(suite.read_bytes())
     return digest.hexdigest()
 
 
-def _remembered(memory: Path) -> dict[str, Any]:
+def _remembered(memory: Path) -> dict[str, dict[str, Any]]:
+    """By the suite: the ``key`` of what was judged, and the ``verdicts``."""
     try:
         found: dict[str, Any] = json.loads(memory.read_text("utf-8"))
     except (OSError, ValueError):
         return {}  # then they are judged
-    return found
+    return {name: one for name, one in found.items() if isinstance(one, dict)}

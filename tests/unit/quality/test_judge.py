@@ -53,6 +53,27 @@ def test_a_verdict_names_the_rule_and_the_rows(tmp_path: Path) -> None:
     )
 
 
+def test_great_expectations_own_classes_stay_what_they_are(tmp_path: Path) -> None:
+    """Ours say the same of themselves; nobody else in the process is given them."""
+    from great_expectations import expectations as gxe
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    from ksc_ledger.quality import engine
+
+    judge_one(tmp_path, pd.DataFrame({"name": ["a"]}), NOT_NULL)
+    own = gxe.ExpectColumnValuesToNotBeNull
+    assert get_expectation_impl("expect_column_values_to_not_be_null") is own
+    plain = own(column="name", mostly=0.5)
+    ours = engine._remembering(own)(column="name", mostly=0.5)
+    assert ours.dict() == plain.dict()
+    made = ours.configuration
+    assert ours.configuration is made
+    assert made.to_json_dict() == plain.configuration.to_json_dict()
+    back = made.to_domain_obj()
+    assert (type(back), type(plain.configuration.to_domain_obj())) == (type(ours), own)
+    assert back.dict() == plain.configuration.to_domain_obj().dict()
+
+
 def test_rows_are_positions_whatever_index_the_frame_has(tmp_path: Path) -> None:
     frame = pd.DataFrame({"name": ["a", None]}, index=[70, 70])
     assert judge_one(tmp_path, frame, NOT_NULL).unexpected_rows == (1,)
