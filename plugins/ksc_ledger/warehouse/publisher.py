@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -24,13 +25,14 @@ from ksc_ledger.warehouse.bi_views import make_views
 from ksc_ledger.warehouse.engine import Connection, attach, quoted, statement, transaction
 from ksc_ledger.warehouse.spreadsheets import write_spreadsheets
 from ksc_ledger.warehouse.twins import PUBLISHED, Column, Twin, comments, twins
-from ksc_ledger.warehouse.versioned import Edition, next_version_id, whole_or_not_at_all
+from ksc_ledger.warehouse.versioned import Edition, next_version_id, renew, whole_or_not_at_all
 from ksc_ledger.warehouse.versioned import link as _link
 from ksc_ledger.warehouse.writer import locked_reader
 
 MASK_PREFIX = "MÁY-"
 MACROS = ("macros", "todays_map")
 """Files of sql/published whose macros every published file carries."""
+_FLAT_MODE = 0o644  # masked, for everybody
 
 
 def editions(places: Places) -> tuple[Edition, Edition]:
@@ -67,7 +69,7 @@ def publish(
     """
     places = settings.places
     published_at = now if now is not None else clock_of(places).now()
-    both = editions(places)
+    both = named, masked = editions(places)
     with locked_reader(settings, with_history=False) as con:
         _agree(_built(con), as_of_at, code_version, registry_sha256)
         for edition in both:
@@ -75,12 +77,12 @@ def publish(
             edition.link.parent.chmod(edition.directory_mode)
         _sweep(places, both)
         version_id = next_version_id([*both[0].versions, *both[1].versions])
-        for edition in both:
-            _write_version(con, settings, edition, version_id, published_at)
+        contents = _write_masked(con, settings, masked, version_id, published_at)
+        _write_named(con, settings, named, masked, version_id)
         for edition in both:
             _link(edition, version_id)
             _sync(edition.link.parent)
-        _write_flat(con, settings, both[1].version(version_id))
+        _write_flat(con, settings, masked.version(version_id), contents)
         for edition in both:
             for old in edition.versions[: -settings.published_versions_kept]:
                 old.unlink()
@@ -153,22 +155,48 @@ def _sweep(places: Places, both: tuple[Edition, Edition]) -> None:
                     version.unlink()
 
 
-def _write_version(
+def _write_masked(
     con: Connection,
     settings: Settings,
     edition: Edition,
     version_id: str,
     published_at: datetime,
-) -> None:
-    """Make, verify and name one file; it is not served yet."""
-    beside = edition.beside(version_id)
-    salt = mask_salt(settings.places) if edition.is_masked else None
-    with whole_or_not_at_all(beside):
+) -> Mapping[str, str]:
+    """The file for everybody; what each of its tables holds, as _verify says it."""
+    with _made(edition, version_id) as beside:
         with _attached(con, beside):
             with transaction(con):
-                _fill(con, settings, version_id, published_at, salt)
+                _fill(con, settings, version_id, published_at)
+            con.execute("checkpoint pub")
+        return _verify(con, settings, beside)
+
+
+def _write_named(
+    con: Connection, settings: Settings, edition: Edition, masked: Edition, version_id: str
+) -> None:
+    """The file for the few: the other one again, but its tables with names as the warehouse has them.
+
+    All else would come out the same, comments and views included. Not the other way round: what a
+    replaced table leaves in a file are bytes that somebody could read.
+    """
+    with _made(edition, version_id) as beside:
+        shutil.copyfile(masked.version(version_id), beside)
+        with _attached(con, beside):
+            with transaction(con):
+                for twin in twins(settings.sql).values():
+                    if any(column.is_masked for column in twin.columns):
+                        _copy(con, twin, None)
+                        _comment(con, twin)
             con.execute("checkpoint pub")
         _verify(con, settings, beside)
+
+
+@contextmanager
+def _made(edition: Edition, version_id: str) -> Iterator[Path]:
+    """Where to make a version; it gets its name when it is whole, and is not served yet."""
+    beside = edition.beside(version_id)
+    with whole_or_not_at_all(beside):
+        yield beside
         beside.chmod(edition.file_mode)
         _sync(beside)
         beside.rename(edition.version(version_id))
@@ -180,9 +208,9 @@ def _fill(
     settings: Settings,
     version_id: str,
     published_at: datetime,
-    salt: str | None,
 ) -> None:
-    """The tables, their comments, the macros and the views, in the attached file."""
+    """The tables with masked names, their comments, the macros and the views, in the attached file."""
+    salt = mask_salt(settings.places)
     con.execute("create schema pub.marts")
     for twin in twins(settings.sql).values():
         if twin.table != PUBLISHED:
@@ -215,7 +243,8 @@ def _attached(con: Connection, file: Path) -> Iterator[None]:
 def _copy(con: Connection, twin: Twin, salt: str | None) -> None:
     columns = ", ".join(_column(column, salt) for column in twin.columns)
     con.execute(
-        f'create table pub.marts."{twin.table}" as select {columns} from wh.marts."{twin.table}"'
+        f'create or replace table pub.marts."{twin.table}" as'
+        f' select {columns} from wh.marts."{twin.table}"'
     )
 
 
@@ -233,27 +262,39 @@ def _comment(con: Connection, twin: Twin) -> None:
     con.execute(comments(twin, "table", f'pub.marts."{twin.table}"'))
 
 
-def _verify(con: Connection, settings: Settings, file: Path) -> None:
-    """Read the file through; a damaged block shows itself only when it is read."""
+def _verify(con: Connection, settings: Settings, file: Path) -> Mapping[str, str]:
+    """Read the file through, as a damaged block shows itself only when it is read.
+
+    Returns of each table what tells its content from another: columns, types, and a sum over the rows.
+    """
     if file.with_name(file.name + ".wal").exists():
         raise LedgerError(
             "published_file_not_whole",
             f"Tệp {file.name} chưa được ghi trọn (còn nhật ký giao dịch).",
             "Chạy lại build_marts; bản trước vẫn được phục vụ.",
         )
+    contents: dict[str, str] = {}
     try:
         attach(con, file, "made", read_only=True)
+        shapes = dict(
+            con.execute(
+                "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by column_index)"
+                " from duckdb_columns()"
+                " where database_name = 'made' and schema_name = 'marts' group by table_name"
+            ).fetchall()
+        )
         for table in twins(settings.sql):
-            found = con.execute(
-                f'select count(*), bit_xor(hash(t)) from made.marts."{table}" as t'
+            (count, total) = con.execute(
+                f'select count(*), sum(hash(t)::hugeint) from made.marts."{table}" as t'
             ).fetchall()[0]
+            contents[table] = f"{shapes[table]}: {count}, {total}"
             if table == PUBLISHED:
                 continue
             wanted = con.execute(f'select count(*) from wh.marts."{table}"').fetchall()[0]
-            if found[0] != wanted[0]:
+            if count != wanted[0]:
                 raise LedgerError(
                     "published_file_not_whole",
-                    f"Bảng {table} trong tệp xuất bản có {found[0]} dòng, trong kho có "
+                    f"Bảng {table} trong tệp xuất bản có {count} dòng, trong kho có "
                     f"{wanted[0]} dòng.",
                     "Chạy lại build_marts; bản trước vẫn được phục vụ.",
                 )
@@ -264,29 +305,23 @@ def _verify(con: Connection, settings: Settings, file: Path) -> None:
             f"Không đọc lại được tệp vừa ghi {file.name}: {error}",
             "Kiểm tra ổ đĩa rồi chạy lại build_marts; bản trước vẫn được phục vụ.",
         ) from error
+    return contents
 
 
-def _write_flat(con: Connection, settings: Settings, masked: Path) -> None:
+def _write_flat(
+    con: Connection, settings: Settings, masked: Path, contents: Mapping[str, str]
+) -> None:
     """The same tables for tools without a DuckDB driver: Parquet, and workbooks of the reports."""
-    attach(con, masked, "made", read_only=True)
-    try:
-        _write_parquet(con, settings)
-        write_spreadsheets(
-            con, "made", twins(settings.sql).values(), settings.places.marts / "xlsx"
-        )
-    finally:
-        con.execute("detach made")
 
-
-def _write_parquet(con: Connection, settings: Settings) -> None:
-    folder = settings.places.marts / "parquet"
-    folder.mkdir(parents=True, exist_ok=True)
-    for table in twins(settings.sql):
-        beside = folder / f".{table}.tmp"
+    def write(table: str, beside: Path) -> None:
         con.execute(
             f'copy made.marts."{table}" to {quoted(str(beside))} (format parquet, compression zstd)'
         )
-        beside.replace(folder / f"{table}.parquet")
-    for old in folder.glob("*.parquet"):
-        if old.stem not in twins(settings.sql):
-            old.unlink()
+
+    places = settings.places
+    attach(con, masked, "made", read_only=True)
+    try:
+        renew(places.marts / "parquet", ".parquet", contents, write, _FLAT_MODE)
+        write_spreadsheets(con, "made", twins(settings.sql).values(), places.marts / "xlsx")
+    finally:
+        con.execute("detach made")

@@ -8,7 +8,6 @@ to the next most have not, and writing cells costs more than the rest of a publi
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -16,14 +15,12 @@ from typing import Any
 
 from ksc_ledger import __version__
 from ksc_ledger.clock import VIETNAM
-from ksc_ledger.landing.archive import sync
 from ksc_ledger.warehouse.engine import Connection
 from ksc_ledger.warehouse.twins import Twin
-from ksc_ledger.warehouse.versioned import remember, remembered
+from ksc_ledger.warehouse.versioned import renew
 
 REPORTS = "rpt_"
 FORM = 1  # to be raised when a workbook looks different for the same rows
-CONTENTS = "contents.json"  # a digest of what each workbook was written from
 ROWS_AT_MOST = 1_048_575  # of a sheet, its header left out
 _DAY = "snapshot_date"
 _MODE = 0o644  # as the workbooks: masked, for everybody
@@ -42,34 +39,14 @@ def write_spreadsheets(con: Connection, catalog: str, tables: Iterable[Twin], fo
 
     Workbooks of tables that are no more are removed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     reports = {twin.table: twin for twin in tables if twin.table.startswith(REPORTS)}
-    digests = {table: _digest(con, catalog, twin) for table, twin in reports.items()}
-    written = remembered(folder / CONTENTS)
-    kept = {
-        table: digest
-        for table, digest in digests.items()
-        if written.get(table) == digest and (folder / f"{table}.xlsx").is_file()
-    }
-    if kept == written == digests:
-        return
-    # Nothing is said of a workbook while it is written: whoever dies meanwhile writes it again.
-    remember(folder / CONTENTS, kept, _MODE)
-    for table, twin in reports.items():
-        if table in kept:
-            continue
-        beside = folder / f".{table}.{os.getpid()}.tmp"
-        try:
-            _write(con, catalog, twin, beside)
-            sync(beside)  # it may stand for months; a torn one would be taken for the whole
-            beside.replace(folder / f"{table}.xlsx")
-        finally:
-            beside.unlink(missing_ok=True)
-    for old in folder.glob("*.xlsx"):
-        if old.stem not in reports:
-            old.unlink()
-    sync(folder)
-    remember(folder / CONTENTS, digests, _MODE)
+    renew(
+        folder,
+        ".xlsx",
+        {table: _digest(con, catalog, twin) for table, twin in reports.items()},
+        lambda table, beside: _write(con, catalog, reports[table], beside),
+        _MODE,
+    )
 
 
 def _digest(con: Connection, catalog: str, twin: Twin) -> str:

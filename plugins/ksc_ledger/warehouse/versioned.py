@@ -1,9 +1,10 @@
-"""Files that readers open through a link: immutable versions beside it, the newest one linked."""
+"""Files that readers open: versions behind a link, and files written anew when their content changes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from pathlib import Path
 from ksc_ledger.landing.archive import sync
 
 STAMP = "%Y%m%dT%H%M%S%fZ"
+CONTENTS = "contents.json"  # of a folder: what each of its files was written from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,45 @@ def link(edition: Edition, version_id: str) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(edition.version(version_id).name)
     beside.replace(edition.link)
+
+
+def renew(
+    folder: Path,
+    suffix: str,
+    prints: Mapping[str, str],
+    write: Callable[[str, Path], None],
+    mode: int,
+) -> None:
+    """Bring ``<name><suffix>`` up to date for every name in ``prints``; other files of the kind go.
+
+    A print stands for a content: a file whose print is the one it was written from stays as it is.
+    ``write`` is given a name and the path to write to. ``mode`` is that of the memory of prints.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    memory = folder / CONTENTS
+    before = remembered(memory)
+    kept = {
+        name: found
+        for name, found in prints.items()
+        if before.get(name) == found and (folder / f"{name}{suffix}").is_file()
+    }
+    if kept == before == prints:
+        return
+    # Nothing is said of a file while it is written: whoever dies meanwhile writes it again.
+    remember(memory, kept, mode)
+    for name in (one for one in prints if one not in kept):
+        beside = folder / f".{name}.{os.getpid()}.tmp"
+        try:
+            write(name, beside)
+            sync(beside)  # it may stand for months; a torn one would be taken for the whole
+            beside.replace(folder / f"{name}{suffix}")
+        finally:
+            beside.unlink(missing_ok=True)
+    for old in folder.glob(f"*{suffix}"):
+        if old.stem not in prints:
+            old.unlink()
+    sync(folder)
+    remember(memory, prints, mode)
 
 
 def remembered(memory: Path) -> dict[str, str]:

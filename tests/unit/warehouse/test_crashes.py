@@ -54,6 +54,8 @@ POINTS = [
     "publisher:_fill:after",
     "publisher:_verify:before",
     "publisher:_verify:after",
+    "publisher:_write_named:before",  # the file for everybody is whole, the other not begun
+    "publisher:_write_named:after",
     "publisher:_link:before",  # a whole version that nobody serves
     "publisher:_link:after",  # one of the two editions is linked
     "publisher:_write_flat:before",

@@ -140,10 +140,52 @@ def test_every_table_and_column_has_a_vietnamese_comment(house: House) -> None:
 def test_parquet_files_hold_the_same_rows(house: House) -> None:
     publish(house.settings, now=T0)
     folder = house.settings.places.marts / "parquet"
-    assert {path.stem for path in folder.iterdir()} == set(twins(house.settings.sql))
+    assert {path.stem for path in folder.glob("*.parquet")} == set(twins(house.settings.sql))
     for table in twins(house.settings.sql):
         (row,) = masked(house, f'select count(*) as n from marts."{table}"')
         assert pq.read_metadata(folder / f"{table}.parquet").num_rows == row["n"]
+
+
+def test_a_parquet_file_is_written_when_its_table_has_changed(house: House) -> None:
+    publish(house.settings, now=T0)
+    folder = house.settings.places.marts / "parquet"
+    first = {path.name: path.stat().st_ino for path in folder.glob("*.parquet")}
+    (folder / "dim_unit.parquet").unlink()
+    (folder / "was_a_table.parquet").write_bytes(b"x")
+    publish(house.settings, now=T0)
+    second = {path.name: path.stat().st_ino for path in folder.glob("*.parquet")}
+    assert second.keys() == first.keys()
+    assert {name for name in first if first[name] != second[name]} == {
+        "_published.parquet",
+        "dim_unit.parquet",
+    }
+    salt = house.settings.places.state / "mask_salt"
+    salt.unlink()  # the same rows with other masks
+    publish(house.settings, now=T0)
+    third = {path.name: path.stat().st_ino for path in folder.glob("*.parquet")}
+    changed = {name for name in first if second[name] != third[name]}
+    assert "dim_endpoint.parquet" in changed
+    assert "dim_unit.parquet" not in changed
+
+
+def test_the_file_for_the_few_is_the_other_one_but_for_names(house: House) -> None:
+    publish(house.settings, now=T0)
+    places = house.settings.places
+    for catalog, of_schema in (
+        ("duckdb_columns()", "table_name, column_name, data_type, comment"),
+        ("duckdb_tables()", "table_name, comment"),
+        ("duckdb_views()", "view_name, comment, sql"),
+        ("duckdb_functions()", "function_name, macro_definition"),
+    ):
+        asked = f"select {of_schema} from {catalog} where not internal order by all"
+        assert query(places.named_marts_file, asked) == query(places.marts_file, asked)
+    warehouse = places.warehouse_file
+    for table, twin in twins(house.settings.sql).items():
+        if table == "_published":
+            continue
+        columns = ", ".join(f'"{column.name}"' for column in twin.columns)
+        rows = f'select {columns} from marts."{table}" order by all'
+        assert query(places.named_marts_file, rows) == query(warehouse, rows)
 
 
 def test_a_days_figures_come_with_their_loads(house: House) -> None:

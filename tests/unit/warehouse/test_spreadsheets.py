@@ -12,8 +12,9 @@ import duckdb
 import openpyxl
 import pytest
 
-from ksc_ledger.warehouse.spreadsheets import CONTENTS, write_spreadsheets
+from ksc_ledger.warehouse.spreadsheets import write_spreadsheets
 from ksc_ledger.warehouse.twins import Column, Twin
+from ksc_ledger.warehouse.versioned import CONTENTS
 
 
 def twin(table: str, *names: str) -> Twin:
