@@ -28,6 +28,8 @@ MODULES = (
     "ksc_ledger.state.accounts",
     "ksc_ledger.warehouse",
 )
+# They also learn something when they are first used, and would learn it in each task again.
+REHEARSED = ("ksc_ledger.quality.engine", "ksc_ledger.state.first_use")
 
 
 def preload(words: Sequence[str] | None = None) -> bool:
@@ -41,4 +43,6 @@ def preload(words: Sequence[str] | None = None) -> bool:
         return False
     for name in MODULES:
         import_module(name)
+    for name in REHEARSED:
+        import_module(name).rehearse()
     return True

@@ -92,6 +92,14 @@ def run(frame: pd.DataFrame, suite: Suite, parameters: Mapping[str, Any]) -> lis
     return [_outcome(suite, rule, results.get(rule.code)) for rule in suite.rules]
 
 
+def rehearse() -> None:
+    """Make what the first suite of a process needs, for those that are forked from this one."""
+    _context()
+    for kind in vars(gxe).values():
+        if isinstance(kind, type) and issubclass(kind, Expectation):
+            _remembering(kind)
+
+
 def is_row_wise(suite: Suite, rule: Rule) -> bool:
     """Whether the rule judges each row by itself, so that a union of frames may be judged at once."""
     kwargs = rule.kwargs

@@ -119,7 +119,7 @@ def _open_sqlite(url: URL) -> Engine:
     engine = create_engine(url.set(database=str(file)), poolclass=NullPool)
     event.listen(engine, "connect", _set_up_sqlite_connection)
     event.listen(engine, "begin", _begin_sqlite)
-    if file.exists() and file.stat().st_size > 0 and _is_at_head(engine):
+    if file.exists() and file.stat().st_size > 0 and is_at_head(engine):
         return engine
     file.parent.mkdir(parents=True, exist_ok=True)
     with _file_lock(file.with_name(f"{file.name}.lock")):
@@ -132,7 +132,7 @@ def _open_sqlite(url: URL) -> Engine:
 def _open_postgresql(url: URL) -> Engine:
     engine = create_engine(url, pool_pre_ping=True)
     try:
-        if not _is_at_head(engine):
+        if not is_at_head(engine):
             _migrate(engine)
     except BaseException:
         engine.dispose()  # nobody else holds the connection that the pool kept
@@ -140,7 +140,8 @@ def _open_postgresql(url: URL) -> Engine:
     return engine
 
 
-def _is_at_head(engine: Engine) -> bool:
+def is_at_head(engine: Engine) -> bool:
+    """Whether the tables are those of this code."""
     with reading(engine) as connection:
         return _revision(connection) == HEAD
 
