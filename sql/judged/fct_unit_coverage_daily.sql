@@ -1,5 +1,8 @@
 -- The newest day of every unit beside what it must add up to, as the suite of the marts judges it.
 -- Grain: (unit_code).  Feeds: the gate before publishing (suite marts.fct_unit_coverage_daily).
+-- noqa: disable=RF02
+-- Instants and ids are not in it, only whether they are there: a relation in which nothing else has
+-- changed since the hour before is not judged again.
 -- parts_…: the unit's own and those of the units directly below; pool_count: for the root of an
 -- estate, the seats that came from outside and have not gone back.
 with newest as (
@@ -56,7 +59,9 @@ roots as (
 )
 
 select
-    n.*,
+    n.* exclude (snapshot_id, oldest_observed_at),
+    n.snapshot_id is not null as has_snapshot_id,
+    n.oldest_observed_at is not null as is_observed,
     o.seat_count + coalesce(b.allocated_count, 0) as parts_allocated_count,
     if(
         n.installed_count is null, null, o.installed_count + coalesce(b.installed_count, 0)

@@ -95,8 +95,8 @@ def coverage(**facts: Any) -> Frame:
         "servers_observed_count": 1,
         "is_complete": True,
         "is_provisional": False,
-        "oldest_observed_at": AT,
-        "snapshot_id": "a1b2",
+        "is_observed": True,
+        "has_snapshot_id": True,
     }
     for name in ("allocated_count", "installed_count", "correctly_named_count"):
         row[f"parts_{name}"] = facts.get(name, row[name])
@@ -236,7 +236,7 @@ ACCEPTED: dict[str, list[Frame]] = {
             net_gap_count=None,
             installed_ratio=None,
             correctly_named_ratio=None,
-            oldest_observed_at=None,
+            is_observed=False,
         ),
         coverage(allocated_count=255, gap_count=0, net_gap_count=0, installed_ratio=1.0),
         coverage(pool_count=None),  # not the root of its estate
@@ -314,7 +314,7 @@ BREAKING: dict[str, dict[str, Frame]] = {
         "unit_code.form": coverage(unit_code="Tháp Mười"),
         "unit_code.not_null": coverage(unit_code=None),
         "snapshot_date.not_null": coverage(snapshot_date=None),
-        "snapshot_id.not_null": coverage(snapshot_id=None),
+        "snapshot_id.not_null": coverage(has_snapshot_id=False),
         "unit_code.one_row_a_day": twice_the_same(coverage()),
         **{
             f"{name}.not_negative": coverage(**{name: -1})

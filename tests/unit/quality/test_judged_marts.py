@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,33 @@ def test_the_same_marts_are_not_judged_twice(house: House, monkeypatch: pytest.M
     monkeypatch.setattr(marts, "judge", lambda *_, **__: asked.append(1) or [])
     built(house, judge_of(house, pool_count=6))
     assert len(asked) == 1  # the suite whose relation is another one now
+
+
+def test_figures_that_only_got_older_are_not_judged_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = built(house, judge_of(house))
+    hour = timedelta(hours=1)
+    house.land(T0 + hour, [a_host(str(n), **PNV, display_name=f"PNV-{n}") for n in range(3)])
+    monkeypatch.setattr(marts, "judge", lambda *_, **__: pytest.fail("nothing else has changed"))
+    build(
+        house.settings,
+        house.registry,
+        as_of_at=T0 + hour,
+        code_version="1",
+        judge=judge_of(house),
+    )
+    rows = house.ask("from marts.fct_data_quality where load_id = 'marts-20221012T020000Z'")
+    assert len(rows) == len(first)
+
+
+def test_a_line_without_its_snapshot_or_its_count_is_refused(house: House) -> None:
+    for changes, said in (
+        ({"has_snapshot_id": False}, "mã bản số liệu"),
+        ({"is_observed": True, "installed_count": None}, "phải có số máy đã cài đặt"),
+    ):
+        with pytest.raises(LedgerError, match=said):
+            built(house, judge_of(house, **changes))
 
 
 def test_a_rule_that_cannot_be_evaluated_is_an_error_of_ours(house: House, tmp_path: Path) -> None:
