@@ -237,7 +237,8 @@ def test_rows_that_agree_with_their_statement_are_data_whoever_sent_them(world: 
         (lambda rows: [*rows[:-1], b'{"KLHST_WKS_HOSTNAME": "a"}'], "một cách duy nhất"),
         (lambda rows: [*rows[:-1], b'{"KLHST_WKS_HOSTNAME":"\\ud800"}'], "một cách duy nhất"),
         (lambda rows: [*rows[:-1], b""], "thân trống"),
-        (lambda rows: [*rows[:-1], b'{"a":' * 5000 + b"1" + b"}" * 5000], "lồng quá sâu"),
+        # Deeper than any interpreter goes: 1,000 levels on 3.11, 10,000 from 3.12 on.
+        (lambda rows: [*rows[:-1], b'{"a":' * 20_000 + b"1" + b"}" * 20_000], "lồng quá sâu"),
         (lambda rows: [*rows, b"x" * (LINE_BYTES_AT_MOST + 300_000)], "dài hơn"),
     ],
 )
