@@ -32,7 +32,6 @@ from ksc_ledger.warehouse.writer import locked_reader
 MASK_PREFIX = "MÁY-"
 MACROS = ("macros", "todays_map")
 """Files of sql/published whose macros every published file carries."""
-_FLAT_MODE = 0o644  # masked, for everybody
 
 
 def editions(places: Places) -> tuple[Edition, Edition]:
@@ -265,7 +264,7 @@ def _comment(con: Connection, twin: Twin) -> None:
 def _verify(con: Connection, settings: Settings, file: Path) -> Mapping[str, str]:
     """Read the file through, as a damaged block shows itself only when it is read.
 
-    Returns of each table what tells its content from another: columns, types, and a sum over the rows.
+    Returns of each table what tells its rows from others: how many they are, and a sum over them.
     """
     if file.with_name(file.name + ".wal").exists():
         raise LedgerError(
@@ -276,18 +275,11 @@ def _verify(con: Connection, settings: Settings, file: Path) -> Mapping[str, str
     contents: dict[str, str] = {}
     try:
         attach(con, file, "made", read_only=True)
-        shapes = dict(
-            con.execute(
-                "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by column_index)"
-                " from duckdb_columns()"
-                " where database_name = 'made' and schema_name = 'marts' group by table_name"
-            ).fetchall()
-        )
         for table in twins(settings.sql):
             (count, total) = con.execute(
                 f'select count(*), sum(hash(t)::hugeint) from made.marts."{table}" as t'
             ).fetchall()[0]
-            contents[table] = f"{shapes[table]}: {count}, {total}"
+            contents[table] = f"{count}, {total}"
             if table == PUBLISHED:
                 continue
             wanted = con.execute(f'select count(*) from wh.marts."{table}"').fetchall()[0]
@@ -321,7 +313,15 @@ def _write_flat(
     places = settings.places
     attach(con, masked, "made", read_only=True)
     try:
-        renew(places.marts / "parquet", ".parquet", contents, write, _FLAT_MODE)
+        shapes = dict(
+            con.execute(
+                "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by column_index)"
+                " from duckdb_columns()"
+                " where database_name = 'made' and schema_name = 'marts' group by table_name"
+            ).fetchall()
+        )
+        prints = {table: f"{shapes[table]}: {rows}" for table, rows in contents.items()}
+        renew(places.marts / "parquet", ".parquet", prints, write)
         write_spreadsheets(con, "made", twins(settings.sql).values(), places.marts / "xlsx")
     finally:
         con.execute("detach made")

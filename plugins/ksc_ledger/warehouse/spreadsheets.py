@@ -23,7 +23,6 @@ REPORTS = "rpt_"
 FORM = 1  # to be raised when a workbook looks different for the same rows
 ROWS_AT_MOST = 1_048_575  # of a sheet, its header left out
 _DAY = "snapshot_date"
-_MODE = 0o644  # as the workbooks: masked, for everybody
 _WIDTHS = (10, 60)
 _NOTE = (
     "Giờ ghi theo giờ Việt Nam; tên máy đã che. Bảng theo ngày chỉ có ngày mới nhất, các ngày trước "
@@ -45,7 +44,6 @@ def write_spreadsheets(con: Connection, catalog: str, tables: Iterable[Twin], fo
         ".xlsx",
         {table: _digest(con, catalog, twin) for table, twin in reports.items()},
         lambda table, beside: _write(con, catalog, reports[table], beside),
-        _MODE,
     )
 
 

@@ -14,6 +14,7 @@ from ksc_ledger.landing.archive import sync
 
 STAMP = "%Y%m%dT%H%M%S%fZ"
 CONTENTS = "contents.json"  # of a folder: what each of its files was written from
+_FOR_EVERYBODY = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +72,11 @@ def renew(
     suffix: str,
     prints: Mapping[str, str],
     write: Callable[[str, Path], None],
-    mode: int,
 ) -> None:
     """Bring ``<name><suffix>`` up to date for every name in ``prints``; other files of the kind go.
 
     A print stands for a content: a file whose print is the one it was written from stays as it is.
-    ``write`` is given a name and the path to write to. ``mode`` is that of the memory of prints.
+    ``write`` is given a name and the path to write to. For files that everybody may read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     memory = folder / CONTENTS
@@ -89,7 +89,7 @@ def renew(
     if kept == before == prints:
         return
     # Nothing is said of a file while it is written: whoever dies meanwhile writes it again.
-    remember(memory, kept, mode)
+    remember(memory, kept, _FOR_EVERYBODY)
     for name in (one for one in prints if one not in kept):
         beside = folder / f".{name}.{os.getpid()}.tmp"
         try:
@@ -102,7 +102,7 @@ def renew(
         if old.stem not in prints:
             old.unlink()
     sync(folder)
-    remember(memory, prints, mode)
+    remember(memory, prints, _FOR_EVERYBODY)
 
 
 def remembered(memory: Path) -> dict[str, str]:
